@@ -1,1 +1,3 @@
-export {};
+export type * from './api.ts';
+export type * from './container-spec.ts';
+export type * from './inspect.ts';
