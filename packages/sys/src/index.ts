@@ -5,3 +5,8 @@ export * from './mount.ts';
 export * from './process.ts';
 export * from './socket.ts';
 export * from './terminal.ts';
+export { spawnInit } from './init.ts';
+export type { InitProcess, SpawnInitOptions } from './init.ts';
+export * from './monitor-frame.ts';
+export { CWD_SLOT, NO_SLOT, encodeProgram } from './start-program.ts';
+export type { KeepSettings, Operation, ResolveMissing, Slot, StartProgram } from './start-program.ts';
