@@ -18,15 +18,12 @@ function start(path: string, argv: readonly string[], fds: readonly number[]): s
 }
 
 /** The shell's own descriptor for the listing is gone when it is asked about, and has no target. */
-const listDescriptors = 'for fd in /proc/$$/fd/*; do echo "${fd##*/} $(readlink "$fd")"; done';
+const listDescriptors = 'for fd in /proc/$$/fd/*; do printf "%s " "${fd##*/}"; readlink "$fd" || echo; done';
 
-const linksOf = (output: string): Map<number, string> =>
+const linksOf = (output: string): Map<number, string | undefined> =>
   new Map(
-    output
-      .trimEnd()
-      .split('\n')
-      .map((line): [number, string] => [Number.parseInt(line, 10), line.slice(line.indexOf(' ') + 1)])
-      .filter(([, target]) => target !== '')
+    [...output.matchAll(/^(\d+) (.+)$/gm)]
+      .map(([, fd, target]): [number, string | undefined] => [Number(fd), target])
       .sort(([left], [right]) => left - right),
   );
 
