@@ -1,1 +1,14 @@
-export {};
+export { diffUpper } from './diff.ts';
+export type { DiffOptions, OverlayChange } from './diff.ts';
+export { OverlayError, isOverlayError } from './errors.ts';
+export type { OverlayErrorCode, OverlayErrorDetails } from './errors.ts';
+export { probeOverlay } from './facts.ts';
+export type { OverlayFacts } from './facts.ts';
+export { OverlayMount, forgetVolatile, mountOverlay } from './mount.ts';
+export type { MountOptions } from './mount.ts';
+export { planOverlay } from './plan.ts';
+export type { OverlayPlan, OverlayRequest, OverlaySetting } from './plan.ts';
+export { createSnapshot } from './snapshot.ts';
+export type { Snapshot, SnapshotOptions } from './snapshot.ts';
+export { createWhiteout, isWhiteout, markOpaque, opacityOf } from './whiteout.ts';
+export type { MarkOptions } from './whiteout.ts';
