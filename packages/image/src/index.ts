@@ -29,3 +29,5 @@ export {
   parseReference,
   type Reference,
 } from './reference.ts';
+export type { Compression } from './layer/compression.ts';
+export { unpackLayer, type LayerLimits, type UnpackedLayer, type UnpackOptions } from './layer/unpack.ts';

@@ -1,0 +1,137 @@
+import { createHash, type Hash } from 'node:crypto';
+import { closeSync, constants, openSync } from 'node:fs';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
+import type { Digest } from '../digest.ts';
+import { ImageError } from '../errors.ts';
+import type { TarLimits, TarSink } from '../tar/entry.ts';
+import { TarReader } from '../tar/reader.ts';
+import { decompress, detectStream, type Compression } from './compression.ts';
+import { TreeWriter } from './tree-writer.ts';
+
+/** Bounds on what an archive may cost; see the README for the defaults. */
+export interface LayerLimits extends TarLimits {
+  /** Decompressed bytes for each compressed one, once `ratioFloorBytes` have come out. */
+  readonly maxRatio: number;
+  readonly ratioFloorBytes: number;
+}
+
+export interface UnpackOptions {
+  readonly signal?: AbortSignal | undefined;
+  readonly limits?: Partial<LayerLimits> | undefined;
+}
+
+export interface ReadLayer {
+  /** Hash of the tar archive, decompressed: what an image config lists. */
+  readonly diffId: Digest;
+  /** Hash and bytes of what came in, which a manifest lists. */
+  readonly digest: Digest;
+  readonly size: number;
+  readonly compression: Compression;
+  /** Bytes of the files in it. */
+  readonly contentBytes: number;
+}
+
+export interface UnpackedLayer extends ReadLayer {
+  readonly entries: number;
+}
+
+const DEFAULT_MAX_RATIO = 250;
+const DEFAULT_RATIO_FLOOR = 1024 ** 3;
+/** At most this much is handed to the synchronous writer at once, and at most this long until others get a turn. */
+const SLICE_BYTES = 64 * 1024;
+const TURN_MS = 10;
+
+/** Counts and hashes what passes. */
+class Meter {
+  bytes = 0;
+  readonly #hash: Hash = createHash('sha256');
+
+  add(chunk: Buffer): void {
+    this.bytes += chunk.length;
+    this.#hash.update(chunk);
+  }
+
+  digest(): Digest {
+    return `sha256:${this.#hash.digest('hex')}`;
+  }
+}
+
+async function* metered(stream: AsyncIterable<Buffer>, meter: Meter): AsyncGenerator<Buffer, void, void> {
+  for await (const chunk of stream) {
+    meter.add(chunk);
+    yield chunk;
+  }
+}
+
+/**
+ * Reads a layer (plain, gzip or zstd, told by its first bytes) in one pass into a sink, and says what it was. Nothing
+ * is held in memory but the current chunk.
+ *
+ * @throws {@link ImageError} `LAYER_INVALID`, `LAYER_LIMIT`, `COMPRESSION_UNSUPPORTED`, and what the sink throws
+ */
+export const readLayer = async (
+  stream: AsyncIterable<Uint8Array>,
+  sink: TarSink,
+  { signal, limits = {} }: UnpackOptions = {},
+): Promise<ReadLayer> => {
+  signal?.throwIfAborted();
+  const detected = await detectStream(stream);
+  const [blob, diff] = [new Meter(), new Meter()];
+  const reader = new TarReader(sink, limits);
+  let turnEnds = performance.now() + TURN_MS;
+  for await (const chunk of decompress({ ...detected, stream: metered(detected.stream, blob) })) {
+    diff.add(chunk);
+    checkRatio(blob.bytes, diff.bytes, limits);
+    for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
+      reader.write(chunk.subarray(at, at + SLICE_BYTES));
+      if (performance.now() < turnEnds) continue;
+      await nextTurn();
+      signal?.throwIfAborted();
+      turnEnds = performance.now() + TURN_MS;
+    }
+  }
+  signal?.throwIfAborted();
+  reader.end();
+  return {
+    diffId: diff.digest(),
+    digest: blob.digest(),
+    size: blob.bytes,
+    compression: detected.compression,
+    contentBytes: reader.contentBytes,
+  };
+};
+
+const checkRatio = (blobBytes: number, diffBytes: number, limits: Partial<LayerLimits>): void => {
+  const { maxRatio = DEFAULT_MAX_RATIO, ratioFloorBytes = DEFAULT_RATIO_FLOOR } = limits;
+  if (diffBytes < ratioFloorBytes || diffBytes < blobBytes * maxRatio) return;
+  throw new ImageError('LAYER_LIMIT', `layer refused: it decompresses to more than ${String(maxRatio)} times its size`);
+};
+
+/**
+ * Unpacks a layer into an existing, empty directory, in the form that overlayfs takes as a lower directory.
+ *
+ * Names, links, devices, set-id bits, owners, times to the nanosecond and extended attributes (file capabilities among
+ * them) are as in the archive; overlayfs's own attributes and SELinux labels are left out. Nothing outside `targetDir`
+ * is read or written, whatever the archive says. After an error the directory holds a part: remove it.
+ *
+ * @throws {@link ImageError} `LAYER_INVALID`, `LAYER_UNSAFE`, `LAYER_LIMIT`, `LAYER_FAILED`, `COMPRESSION_UNSUPPORTED`,
+ *   `NEEDS_ROOT`
+ * @remarks Privilege: CAP_CHOWN, CAP_FOWNER, CAP_MKNOD, CAP_SETFCAP and CAP_SYS_ADMIN, where the layer has such members.
+ * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
+ */
+export const unpackLayer = async (
+  stream: AsyncIterable<Uint8Array>,
+  targetDir: string,
+  options: UnpackOptions = {},
+): Promise<UnpackedLayer> => {
+  const rootFd = openSync(targetDir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    using writer = new TreeWriter(rootFd);
+    const layer = await readLayer(stream, writer, options);
+    writer.finish();
+    return { ...layer, entries: writer.entries };
+  } finally {
+    closeSync(rootFd);
+  }
+};

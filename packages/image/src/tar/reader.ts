@@ -1,0 +1,295 @@
+import { ImageError, quote } from '../errors.ts';
+import { BLOCK, decodeBlock, isZeroBlock, type Block } from './block.ts';
+import {
+  DEFAULT_TAR_LIMITS,
+  type Extent,
+  type TarEntry,
+  type TarEntryType,
+  type TarLimits,
+  type TarSink,
+} from './entry.ts';
+import { parsePax, paxInteger, paxText, paxTimeNs, paxXattrs, type PaxRecords } from './pax.ts';
+import {
+  checkExtents,
+  pairExtents,
+  parseSparseHead,
+  parseSparseList,
+  readOldSparse,
+  readOldSparseExtension,
+} from './sparse.ts';
+
+const TYPES: ReadonlyMap<string, TarEntryType> = new Map([
+  ['0', 'file'],
+  ['\0', 'file'],
+  ['7', 'file'],
+  ['S', 'file'],
+  ['1', 'hardlink'],
+  ['2', 'symlink'],
+  ['3', 'character'],
+  ['4', 'block'],
+  ['5', 'directory'],
+  ['6', 'fifo'],
+]);
+const NO_RECORDS: PaxRecords = new Map();
+
+const invalid = (why: string): ImageError => new ImageError('LAYER_INVALID', `invalid tar archive: ${why}`);
+const limit = (why: string): ImageError => new ImageError('LAYER_LIMIT', `tar archive refused: ${why}`);
+
+/** What the next bytes are. */
+type State = 'header' | 'extension' | 'oldSparse' | 'sparseHead' | 'data' | 'padding' | 'ended';
+
+/**
+ * Takes a tar archive in pieces of any size and hands its members to a sink. Understands ustar, PAX, GNU and old
+ * headers. Ends at two zero blocks, as Go's reader does; what follows is no member.
+ *
+ * node-tar's own parser is not used because it drops extended attributes, sparse files and nanoseconds.
+ */
+export class TarReader {
+  readonly #sink: TarSink;
+  readonly #limits: TarLimits;
+  #state: State = 'header';
+  #want: number = BLOCK;
+  #parts: Buffer[] = [];
+  #have = 0;
+  #zeroBlocks = 0;
+  #entries = 0;
+  #contentBytes = 0;
+
+  #extensionFlag = '';
+  #pax: PaxRecords = NO_RECORDS;
+  #longName: string | undefined;
+  #longLink: string | undefined;
+
+  #block: Block | undefined;
+  #entry: TarEntry | undefined;
+  #sparseNumbers: number[] = [];
+  #sparseHead: Buffer = Buffer.alloc(0);
+  #sparseSize = 0;
+  /** Stored bytes still to come, then the bytes to the next block. */
+  #remaining = 0;
+  #padding = 0;
+  #extents: readonly Extent[] = [];
+  #extent = 0;
+  #offset = 0;
+
+  constructor(sink: TarSink, limits: Partial<TarLimits> = {}) {
+    this.#sink = sink;
+    this.#limits = { ...DEFAULT_TAR_LIMITS, ...limits };
+  }
+
+  /** Bytes of files met so far, holes and headers not counted. */
+  get contentBytes(): number {
+    return this.#contentBytes;
+  }
+
+  write(chunk: Buffer): void {
+    let at = 0;
+    while (at < chunk.length && this.#state !== 'ended') {
+      if (this.#state === 'data') at += this.#data(chunk.subarray(at, at + this.#remaining));
+      else if (this.#state === 'padding') at += this.#skip(Math.min(this.#padding, chunk.length - at));
+      else at += this.#collect(chunk.subarray(at, at + this.#want - this.#have));
+    }
+  }
+
+  /** Call at the end of the bytes. @throws {@link ImageError} `LAYER_INVALID`: the archive was cut */
+  end(): void {
+    const atHeader = this.#state === 'header' && this.#have === 0 && this.#extensionFlag === '';
+    if (this.#state !== 'ended' && !atHeader) throw invalid('it ends in the middle of a member');
+  }
+
+  #collect(piece: Buffer): number {
+    this.#have += piece.length;
+    if (this.#have < this.#want) {
+      // Whoever wrote the chunk may reuse it.
+      this.#parts.push(Buffer.from(piece));
+      return piece.length;
+    }
+    const whole = this.#parts.length === 0 ? piece : Buffer.concat([...this.#parts, piece]);
+    this.#parts = [];
+    this.#have = 0;
+    this.#collected(whole);
+    return piece.length;
+  }
+
+  #collected(bytes: Buffer): void {
+    if (this.#state === 'header') this.#header(bytes);
+    else if (this.#state === 'extension') this.#extension(bytes);
+    else if (this.#state === 'oldSparse') this.#oldSparse(bytes);
+    else this.#sparseHeadBlock(bytes);
+  }
+
+  #header(bytes: Buffer): void {
+    if (isZeroBlock(bytes)) {
+      this.#zeroBlocks += 1;
+      if (this.#zeroBlocks === 2) this.#state = 'ended';
+      return;
+    }
+    // A lone zero block ends the archive for some readers and not for others.
+    if (this.#zeroBlocks > 0) throw invalid('a member follows a zero block');
+    this.#entries += 1;
+    if (this.#entries > this.#limits.maxEntries) throw limit(`more than ${String(this.#limits.maxEntries)} members`);
+    const block = decodeBlock(bytes);
+    if ('xgLK'.includes(block.typeFlag)) this.#beginExtension(block);
+    else if (block.typeFlag === 'S') this.#beginOldSparse(block, bytes);
+    else this.#begin(block);
+  }
+
+  #beginExtension(block: Block): void {
+    if (block.size > this.#limits.maxHeaderBytes) {
+      throw limit(`an extension header of ${String(block.size)} bytes; at most ${String(this.#limits.maxHeaderBytes)}`);
+    }
+    this.#extensionFlag = block.typeFlag;
+    this.#block = block;
+    this.#expect('extension', Math.ceil(block.size / BLOCK) * BLOCK);
+    if (block.size === 0) this.#extension(Buffer.alloc(0));
+  }
+
+  #extension(padded: Buffer): void {
+    // A copy: the records outlive the chunk.
+    const bytes = Buffer.from(padded.subarray(0, this.#block?.size ?? 0));
+    if (this.#extensionFlag === 'x') this.#pax = parsePax(bytes);
+    else if (this.#extensionFlag === 'L') this.#longName = longText(bytes);
+    else if (this.#extensionFlag === 'K') this.#longLink = longText(bytes);
+    // A global header holds a comment in practice (git archive); Go's reader, and so every engine, ignores it.
+    if (this.#extensionFlag === 'g') this.#extensionFlag = '';
+    this.#expect('header', BLOCK);
+  }
+
+  #beginOldSparse(block: Block, bytes: Buffer): void {
+    const { numbers, extended, size } = readOldSparse(bytes);
+    this.#block = block;
+    this.#sparseNumbers = [...numbers];
+    this.#sparseSize = size;
+    if (extended) this.#expect('oldSparse', BLOCK);
+    else this.#begin(block, { size, extents: pairExtents(numbers) });
+  }
+
+  #oldSparse(bytes: Buffer): void {
+    const { numbers, extended } = readOldSparseExtension(bytes);
+    this.#sparseNumbers.push(...numbers);
+    if (this.#sparseNumbers.length > this.#limits.maxExtents * 2) {
+      throw limit(`a sparse file has more than ${String(this.#limits.maxExtents)} extents`);
+    }
+    if (!extended)
+      this.#begin(this.#block as Block, { size: this.#sparseSize, extents: pairExtents(this.#sparseNumbers) });
+  }
+
+  #begin(block: Block, sparse?: { readonly size: number; readonly extents: readonly Extent[] }): void {
+    const storedBytes = paxInteger(this.#pax, 'size') ?? block.size;
+    const named = this.#named(block);
+    const hasData = named.type === 'file';
+    this.#remaining = hasData ? storedBytes : 0;
+    this.#padding = (BLOCK - (this.#remaining % BLOCK)) % BLOCK;
+    this.#contentBytes += this.#remaining;
+    if (this.#contentBytes > this.#limits.maxContentBytes) {
+      throw limit(`more than ${String(this.#limits.maxContentBytes)} bytes of files`);
+    }
+    if (hasData && this.#pax.get('GNU.sparse.major')?.toString() === '1') {
+      this.#entry = named;
+      this.#sparseHead = Buffer.alloc(0);
+      this.#expect('sparseHead', BLOCK);
+      return;
+    }
+    const list = hasData ? this.#pax.get('GNU.sparse.map')?.toString('latin1') : undefined;
+    const map = sparse ?? (list === undefined ? undefined : this.#paxSparse(parseSparseList(list)));
+    this.#start({ ...named, size: map?.size ?? this.#remaining, extents: map?.extents });
+  }
+
+  #paxSparse(extents: readonly Extent[]): { readonly size: number; readonly extents: readonly Extent[] } {
+    if (extents.length > this.#limits.maxExtents)
+      throw limit(`a sparse file has more than ${String(this.#limits.maxExtents)} extents`);
+    const size = paxInteger(this.#pax, 'GNU.sparse.realsize') ?? paxInteger(this.#pax, 'GNU.sparse.size');
+    if (size === undefined) throw invalid('a sparse file has no size');
+    return { size, extents };
+  }
+
+  #sparseHeadBlock(bytes: Buffer): void {
+    this.#sparseHead = Buffer.concat([this.#sparseHead, bytes]);
+    this.#remaining -= BLOCK;
+    if (this.#remaining < 0) throw invalid('the map of a sparse file is cut');
+    if (this.#sparseHead.length > this.#limits.maxHeaderBytes) throw limit('the map of a sparse file is too long');
+    const extents = parseSparseHead(this.#sparseHead, this.#limits.maxExtents);
+    if (extents !== undefined) this.#start({ ...(this.#entry as TarEntry), ...this.#paxSparse(extents) });
+  }
+
+  /** The header's fields under those of its extensions; size and extents are filled in by the caller. */
+  #named(block: Block): TarEntry {
+    const pax = this.#pax;
+    const type = TYPES.get(block.typeFlag);
+    const name = paxText(pax, 'GNU.sparse.name') ?? this.#longName ?? paxText(pax, 'path') ?? block.name;
+    if (type === undefined) throw invalid(`member ${quote(name)} is of unknown type ${quote(block.typeFlag)}`);
+    return {
+      // From before tar had a type for directories.
+      type: type === 'file' && name.endsWith('/') ? 'directory' : type,
+      name,
+      linkName: this.#longLink ?? paxText(pax, 'linkpath') ?? block.linkName,
+      mode: block.mode,
+      uid: paxInteger(pax, 'uid') ?? block.uid,
+      gid: paxInteger(pax, 'gid') ?? block.gid,
+      size: 0,
+      mtimeNs: paxTimeNs(pax, 'mtime') ?? block.mtimeNs,
+      atimeNs: paxTimeNs(pax, 'atime'),
+      xattrs: paxXattrs(pax),
+      devMajor: block.devMajor,
+      devMinor: block.devMinor,
+      extents: undefined,
+    };
+  }
+
+  #start(entry: TarEntry): void {
+    this.#extents = entry.extents ?? [{ offset: 0, length: this.#remaining }];
+    if (entry.extents !== undefined) checkExtents(entry.extents, entry.size, this.#remaining);
+    this.#extent = 0;
+    this.#offset = 0;
+    this.#pax = NO_RECORDS;
+    this.#longName = undefined;
+    this.#longLink = undefined;
+    this.#extensionFlag = '';
+    this.#sink.entry(entry);
+    if (this.#remaining === 0) this.#finish();
+    else this.#state = 'data';
+  }
+
+  #data(piece: Buffer): number {
+    for (let at = 0; at < piece.length;) {
+      const extent = this.#extents[this.#extent];
+      if (extent === undefined) throw invalid('more data than the map of a sparse file has room for');
+      const part = piece.subarray(at, at + extent.length - this.#offset);
+      if (part.length > 0) this.#sink.data(part, extent.offset + this.#offset);
+      this.#offset += part.length;
+      at += part.length;
+      if (this.#offset === extent.length) {
+        this.#extent += 1;
+        this.#offset = 0;
+      }
+    }
+    this.#remaining -= piece.length;
+    if (this.#remaining === 0) this.#finish();
+    return piece.length;
+  }
+
+  #finish(): void {
+    this.#sink.end();
+    if (this.#padding > 0) this.#state = 'padding';
+    else this.#expect('header', BLOCK);
+  }
+
+  #skip(bytes: number): number {
+    this.#padding -= bytes;
+    if (this.#padding === 0) this.#expect('header', BLOCK);
+    return bytes;
+  }
+
+  #expect(state: State, bytes: number): void {
+    this.#state = state;
+    this.#want = bytes;
+  }
+}
+
+/** A GNU long name is a C string. */
+const longText = (bytes: Buffer): string => {
+  const nul = bytes.indexOf(0);
+  const value = bytes.toString('utf8', 0, nul < 0 ? bytes.length : nul);
+  if (value === '' || value.includes('\ufffd')) throw invalid(`name is empty or not UTF-8: ${quote(value)}`);
+  return value;
+};
