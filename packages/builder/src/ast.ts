@@ -81,8 +81,7 @@ export interface FileSources {
 }
 
 export type FileSource =
-  | { readonly type: 'path'; readonly path: string }
-  | { readonly type: 'heredoc'; readonly heredoc: Heredoc };
+  { readonly type: 'path'; readonly path: string } | { readonly type: 'heredoc'; readonly heredoc: Heredoc };
 
 export interface CopyInstruction extends InstructionBase, FileSources {
   readonly type: 'copy';

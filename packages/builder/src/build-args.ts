@@ -13,9 +13,13 @@ export interface BuildArgs {
 }
 
 /** Proxy arguments need no ARG, and leave no trace in the history. */
-export const PROXY_ARGS: readonly string[] = ['HTTP_PROXY', 'HTTPS_PROXY', 'FTP_PROXY', 'NO_PROXY', 'ALL_PROXY'].flatMap(
-  (name) => [name, name.toLowerCase()],
-);
+export const PROXY_ARGS: readonly string[] = [
+  'HTTP_PROXY',
+  'HTTPS_PROXY',
+  'FTP_PROXY',
+  'NO_PROXY',
+  'ALL_PROXY',
+].flatMap((name) => [name, name.toLowerCase()]);
 
 /** TARGETPLATFORM and its relatives. */
 export const platformArgs = (target: BuildPlatform, build: BuildPlatform): ReadonlyMap<string, string> =>
@@ -55,7 +59,11 @@ export function resolveArgs(
 /** What the ARG instructions before the first FROM and the predefined arguments amount to. */
 export function resolveGlobalArgs(
   instructions: readonly ArgInstruction[],
-  { given, predefined, escape }: {
+  {
+    given,
+    predefined,
+    escape,
+  }: {
     readonly given: ReadonlyMap<string, string>;
     readonly predefined: ReadonlyMap<string, string>;
     readonly escape: EscapeCharacter;

@@ -13,7 +13,7 @@ import { parseFlags } from './flags.ts';
 import type { Flags } from './flags.ts';
 import { splitKeyword } from './logical-lines.ts';
 import type { LogicalLine } from './logical-lines.ts';
-import { errorAt } from './source.ts';
+import { errorAt, wordAt } from './source.ts';
 import { suggestion } from './spelling.ts';
 import { splitCommas } from './words.ts';
 
@@ -76,33 +76,40 @@ function parseMount(line: LogicalLine, text: string): RunMount {
   options.delete('type');
   if (!isMountType(type)) {
     const hint = suggestion(type, Object.keys(MOUNT_OPTIONS));
-    throw errorAt(line, 'BUILDER_SYNTAX', `--mount has no type ${type}${hint}`, type);
+    throw errorAt(wordAt(line, type), 'BUILDER_SYNTAX', `--mount has no type ${type}${hint}`);
   }
   checkMount(line, { type, options });
   return { type, options };
 }
 
 function checkMount(line: LogicalLine, { type, options }: RunMount): void {
-  const known = type === 'bind' ? [...MOUNT_OPTIONS.bind, 'ro'] : MOUNT_OPTIONS[type].concat(type === 'cache' ? 'rw' : []);
+  const known =
+    type === 'bind' ? [...MOUNT_OPTIONS.bind, 'ro'] : MOUNT_OPTIONS[type].concat(type === 'cache' ? 'rw' : []);
   for (const name of options.keys()) {
     if (!known.includes(name)) {
       const hint = suggestion(name, known);
-      throw errorAt(line, 'BUILDER_SYNTAX', `--mount=type=${type} has no option ${name}${hint}`, name);
+      throw errorAt(wordAt(line, name), 'BUILDER_SYNTAX', `--mount=type=${type} has no option ${name}${hint}`);
     }
   }
   if ((type === 'bind' || type === 'cache' || type === 'tmpfs') && (options.get('target') ?? '') === '') {
-    throw errorAt(line, 'BUILDER_SYNTAX', `--mount=type=${type} needs target=…`, '--mount');
+    throw errorAt(wordAt(line, '--mount'), 'BUILDER_SYNTAX', `--mount=type=${type} needs target=…`);
   }
   const sharing = options.get('sharing');
   if (sharing !== undefined && !['shared', 'private', 'locked'].includes(sharing)) {
-    throw errorAt(line, 'BUILDER_SYNTAX', `sharing is shared, private or locked, not ${sharing}`, sharing);
+    throw errorAt(wordAt(line, sharing), 'BUILDER_SYNTAX', `sharing is shared, private or locked, not ${sharing}`);
   }
 }
 
-function oneOf<T extends string>(line: LogicalLine, flag: string, value: string, allowed: readonly T[]): T {
-  const found = allowed.find((word) => word === value);
+function oneOf<T extends string>(
+  line: LogicalLine,
+  flag: { readonly name: string; readonly value: string | undefined },
+  allowed: readonly [T, ...T[]],
+): T {
+  if (flag.value === undefined) return allowed[0];
+  const found = allowed.find((word) => word === flag.value);
   if (found !== undefined) return found;
-  throw errorAt(line, 'BUILDER_SYNTAX', `--${flag} is one of ${allowed.join(', ')}, not ${value}`, value);
+  const what = `--${flag.name} is one of ${allowed.join(', ')}, not ${flag.value}`;
+  throw errorAt(wordAt(line, flag.value), 'BUILDER_SYNTAX', what);
 }
 
 export function parseRun(line: LogicalLine, base: InstructionBase, escape: EscapeCharacter): RunInstruction {
@@ -115,8 +122,8 @@ export function parseRun(line: LogicalLine, base: InstructionBase, escape: Escap
     type: 'run',
     command,
     mounts: flags.list('mount').map((text) => parseMount(line, text)),
-    network: oneOf(line, 'network', flags.string('network') ?? 'default', ['default', 'none', 'host']),
-    security: oneOf(line, 'security', flags.string('security') ?? 'sandbox', ['sandbox', 'insecure']),
+    network: oneOf(line, { name: 'network', value: flags.string('network') }, ['default', 'none', 'host']),
+    security: oneOf(line, { name: 'security', value: flags.string('security') }, ['sandbox', 'insecure']),
     devices: flags.list('device'),
   };
 }
@@ -132,7 +139,7 @@ export function parseCommand(
 export function parseShell(line: LogicalLine, base: InstructionBase): ShellInstruction {
   const argv = parseJsonStrings(line, line.rest);
   if (argv !== undefined && argv.length > 0) return { ...base, type: 'shell', argv };
-  throw errorAt(line, 'BUILDER_SYNTAX', 'SHELL takes a JSON array: SHELL ["/bin/sh", "-c"]', line.rest);
+  throw errorAt(wordAt(line, line.rest), 'BUILDER_SYNTAX', 'SHELL takes a JSON array: SHELL ["/bin/sh", "-c"]');
 }
 
 const HEALTH_FLAGS = {
@@ -159,12 +166,16 @@ export function parseHealthcheck(
   };
   if (kind.toUpperCase() === 'NONE') {
     if (rest === '') return { ...base, type: 'healthcheck', command: undefined, ...settings };
-    throw errorAt(line, 'BUILDER_SYNTAX', 'HEALTHCHECK NONE takes no arguments', rest);
+    throw errorAt(wordAt(line, rest), 'BUILDER_SYNTAX', 'HEALTHCHECK NONE takes no arguments');
   }
   if (kind.toUpperCase() !== 'CMD') {
-    throw errorAt(line, 'BUILDER_SYNTAX', `HEALTHCHECK takes CMD or NONE, not ${kind === '' ? 'nothing' : kind}`, kind);
+    throw errorAt(
+      wordAt(line, kind),
+      'BUILDER_SYNTAX',
+      `HEALTHCHECK takes CMD or NONE, not ${kind === '' ? 'nothing' : kind}`,
+    );
   }
-  if (rest === '') throw errorAt(line, 'BUILDER_SYNTAX', 'HEALTHCHECK CMD needs a command', kind);
+  if (rest === '') throw errorAt(wordAt(line, kind), 'BUILDER_SYNTAX', 'HEALTHCHECK CMD needs a command');
   return { ...base, type: 'healthcheck', command: parseCommandLine(line, rest), ...settings };
 }
 
@@ -174,9 +185,9 @@ function healthDuration(line: LogicalLine, flags: Flags, name: string): number |
   const text = flags.string(name);
   if (text === undefined) return undefined;
   const duration = parseDurationNs(text);
-  if (duration === undefined) throw errorAt(line, 'BUILDER_SYNTAX', `--${name} is no duration: ${text}`, text);
+  if (duration === undefined) throw errorAt(wordAt(line, text), 'BUILDER_SYNTAX', `--${name} is no duration: ${text}`);
   if (duration !== 0 && duration < MINIMUM_HEALTH_NS) {
-    throw errorAt(line, 'BUILDER_SYNTAX', `--${name} can't be below 1ms: ${text}`, text);
+    throw errorAt(wordAt(line, text), 'BUILDER_SYNTAX', `--${name} can't be below 1ms: ${text}`);
   }
   return duration;
 }
@@ -185,5 +196,5 @@ function healthRetries(line: LogicalLine, text: string | undefined): number | un
   if (text === undefined) return undefined;
   const retries = Number(text);
   if (text.trim() !== '' && Number.isSafeInteger(retries) && retries >= 0) return retries;
-  throw errorAt(line, 'BUILDER_SYNTAX', `--retries is a count, not ${text}`, text);
+  throw errorAt(wordAt(line, text), 'BUILDER_SYNTAX', `--retries is a count, not ${text}`);
 }

@@ -1,4 +1,4 @@
-import { errorAt } from './source.ts';
+import { errorAt, wordAt } from './source.ts';
 import type { SourceFile } from './source.ts';
 
 /** The character that escapes the next one and continues a line: backslash, or backtick for Windows paths. */
@@ -32,10 +32,14 @@ export function parseDirectives(source: SourceFile): ParserDirectives {
     if (directive === undefined) break;
     const place = { source, range: { startLine: index + 1, endLine: index + 1 } };
     if (found.has(directive.key)) {
-      throw errorAt(place, 'BUILDER_SYNTAX', `parser directive ${directive.key} is given twice`, directive.key);
+      throw errorAt(wordAt(place, directive.key), 'BUILDER_SYNTAX', `parser directive ${directive.key} is given twice`);
     }
     if (directive.key === 'escape' && directive.value !== '\\' && directive.value !== '`') {
-      throw errorAt(place, 'BUILDER_SYNTAX', `escape must be \\ or \`, not ${directive.value}`, directive.value);
+      throw errorAt(
+        wordAt(place, directive.value),
+        'BUILDER_SYNTAX',
+        `escape must be \\ or \`, not ${directive.value}`,
+      );
     }
     found.set(directive.key, directive.value);
   }
@@ -62,7 +66,11 @@ function parseCheck(value: string | undefined): CheckDirective | undefined {
   for (const part of value.split(';')) {
     const [key = '', ...rest] = part.split('=');
     const text = rest.join('=').trim();
-    if (key.trim() === 'skip') skip = text.split(',').map((rule) => rule.trim()).filter((rule) => rule !== '');
+    if (key.trim() === 'skip')
+      skip = text
+        .split(',')
+        .map((rule) => rule.trim())
+        .filter((rule) => rule !== '');
     if (key.trim() === 'error') error = text.toLowerCase() === 'true';
   }
   return { skip, error };

@@ -3,7 +3,8 @@ import type { Instruction } from './ast.ts';
 import { parseDockerfile } from './dockerfile.ts';
 import { heredocText } from './heredoc.ts';
 
-const instructions = (text: string): readonly Instruction[] => parseDockerfile(`FROM scratch\n${text}`).stages[0]?.instructions ?? [];
+const instructions = (text: string): readonly Instruction[] =>
+  parseDockerfile(`FROM scratch\n${text}`).stages[0]?.instructions ?? [];
 type OfType<T, I = Instruction> = I extends { readonly type: infer U } ? (T extends U ? I : never) : never;
 const only = <T extends Instruction['type']>(text: string, type: T): OfType<T> => {
   const [instruction] = instructions(text);
@@ -21,8 +22,14 @@ const messageOf = (text: string): string => {
 
 describe('directives', () => {
   test('are read at the top only', () => {
-    const { directives } = parseDockerfile('# Syntax = docker/dockerfile:1\n#escape=`\n# check=skip=A, B;error=true\nFROM a');
-    expect(directives).toEqual({ syntax: 'docker/dockerfile:1', escape: '`', check: { skip: ['A', 'B'], error: true } });
+    const { directives } = parseDockerfile(
+      '# Syntax = docker/dockerfile:1\n#escape=`\n# check=skip=A, B;error=true\nFROM a',
+    );
+    expect(directives).toEqual({
+      syntax: 'docker/dockerfile:1',
+      escape: '`',
+      check: { skip: ['A', 'B'], error: true },
+    });
     expect(parseDockerfile('# hello\n# escape=`\nFROM a').directives.escape).toBe('\\');
     expect(parseDockerfile('\n# escape=`\nFROM a').directives.escape).toBe('\\');
   });
@@ -106,7 +113,10 @@ describe('instructions', () => {
 
   test('COPY and ADD', () => {
     expect(
-      only('COPY --from=x --chown=1:2 --chmod=755 --link --parents=false --exclude=*.o --exclude=b a "b c" /d/', 'copy'),
+      only(
+        'COPY --from=x --chown=1:2 --chmod=755 --link --parents=false --exclude=*.o --exclude=b a "b c" /d/',
+        'copy',
+      ),
     ).toMatchObject({
       sources: [{ path: 'a' }, { path: '"b c"' }],
       destination: '/d/',
@@ -117,15 +127,35 @@ describe('instructions', () => {
       parents: false,
       exclude: ['*.o', 'b'],
     });
-    expect(only('ADD ["a b", "/c d/"]', 'add')).toMatchObject({ sources: [{ path: 'a b' }], destination: '/c d/', unpack: undefined });
-    expect(only('ADD --unpack --checksum=sha256:1 http://x /y', 'add')).toMatchObject({ unpack: true, checksum: 'sha256:1' });
+    expect(only('ADD ["a b", "/c d/"]', 'add')).toMatchObject({
+      sources: [{ path: 'a b' }],
+      destination: '/c d/',
+      unpack: undefined,
+    });
+    expect(only('ADD --unpack --checksum=sha256:1 http://x /y', 'add')).toMatchObject({
+      unpack: true,
+      checksum: 'sha256:1',
+    });
   });
 
   test('RUN mounts', () => {
     const run = only('RUN --mount=type=cache,"target=/a,b",sharing=locked --mount=src=x,dst=/y,ro make', 'run');
     expect(run.mounts).toEqual([
-      { type: 'cache', options: new Map([['target', '/a,b'], ['sharing', 'locked']]) },
-      { type: 'bind', options: new Map([['source', 'x'], ['target', '/y'], ['ro', 'true']]) },
+      {
+        type: 'cache',
+        options: new Map([
+          ['target', '/a,b'],
+          ['sharing', 'locked'],
+        ]),
+      },
+      {
+        type: 'bind',
+        options: new Map([
+          ['source', 'x'],
+          ['target', '/y'],
+          ['ro', 'true'],
+        ]),
+      },
     ]);
     expect(run.command).toMatchObject({ script: 'make' });
   });
@@ -152,7 +182,9 @@ describe('instructions', () => {
   });
 
   test('HEALTHCHECK', () => {
-    expect(only('HEALTHCHECK --interval=1m30s --timeout=500ms --start-interval=2s --retries=3 CMD ["x"]', 'healthcheck')).toMatchObject({
+    expect(
+      only('HEALTHCHECK --interval=1m30s --timeout=500ms --start-interval=2s --retries=3 CMD ["x"]', 'healthcheck'),
+    ).toMatchObject({
       command: { form: 'exec', argv: ['x'] },
       intervalNs: 90e9,
       timeoutNs: 5e8,
@@ -170,7 +202,8 @@ describe('instructions', () => {
   });
 
   test('the simple ones', () => {
-    const text = 'WORKDIR /a b\nUSER 1:2\nEXPOSE 80 8000-8010/udp\nVOLUME ["/a b"]\nVOLUME /x /y\nSTOPSIGNAL SIGINT\nSHELL ["/bin/bash","-c"]\nMAINTAINER me';
+    const text =
+      'WORKDIR /a b\nUSER 1:2\nEXPOSE 80 8000-8010/udp\nVOLUME ["/a b"]\nVOLUME /x /y\nSTOPSIGNAL SIGINT\nSHELL ["/bin/bash","-c"]\nMAINTAINER me';
     expect(instructions(text)).toMatchObject([
       { type: 'workdir', value: '/a b' },
       { type: 'user', value: '1:2' },
@@ -218,7 +251,7 @@ describe('mistakes', () => {
     ['FROM a\nRUN --network=lan y', '--network is one of default, none, host, not lan'],
     ['FROM a\nHEALTHCHECK', 'HEALTHCHECK takes CMD or NONE, not nothing'],
     ['FROM a\nHEALTHCHECK --interval=1x CMD a', '--interval is no duration: 1x'],
-    ['FROM a\nHEALTHCHECK --interval=1us CMD a', '--interval can\'t be below 1ms'],
+    ['FROM a\nHEALTHCHECK --interval=1us CMD a', "--interval can't be below 1ms"],
     ['FROM a\nHEALTHCHECK --retries=-1 CMD a', '--retries is a count'],
     ['FROM a\nONBUILD ONBUILD RUN a', "ONBUILD can't be an ONBUILD trigger"],
     ['FROM a\nONBUILD FROM a', "FROM can't be an ONBUILD trigger"],
@@ -228,11 +261,13 @@ describe('mistakes', () => {
   });
 
   test('are named by the file that has them', () => {
-    expect(() => parseDockerfile('X', { file: 'docker/app.Dockerfile' })).toThrow('docker/app.Dockerfile:1: unknown instruction X');
+    expect(() => parseDockerfile('X', { file: 'docker/app.Dockerfile' })).toThrow(
+      'docker/app.Dockerfile:1: unknown instruction X',
+    );
   });
 
   test('in a hundred thousand lines are found quickly', () => {
-    const text = `FROM a\n${'RUN '}${'a \\\n'.repeat(100_000)}b`;
+    const text = `FROM a\nRUN ${'a \\\n'.repeat(100_000)}b`;
     expect(parseDockerfile(text).stages[0]?.instructions).toHaveLength(1);
   });
 });

@@ -5,7 +5,7 @@ import { BuilderError } from './errors.ts';
 import { isLegacyPair, parseInstruction } from './instructions.ts';
 import { logicalLines } from './logical-lines.ts';
 import type { LogicalLine } from './logical-lines.ts';
-import { errorAt, readSource } from './source.ts';
+import { errorAt, readSource, wordAt } from './source.ts';
 
 export interface ParseDockerfileOptions {
   /** The name that errors begin with; `Dockerfile` unless told. */
@@ -39,7 +39,12 @@ export function parseDockerfile(text: string, { file = 'Dockerfile' }: ParseDock
       stages.push({ index: stages.length, name: instruction.alias, from: instruction, instructions: [] });
     } else if (stage !== undefined) stage.instructions.push(instruction);
     else if (instruction.type === 'arg') globalArgs.push(instruction);
-    else throw errorAt(line, 'BUILDER_SYNTAX', `${line.keyword} before the first FROM: only ARG may stand there`, line.keyword);
+    else
+      throw errorAt(
+        wordAt(line, line.keyword),
+        'BUILDER_SYNTAX',
+        `${line.keyword} before the first FROM: only ARG may stand there`,
+      );
   }
   if (stages.length === 0) throw new BuilderError('BUILDER_SYNTAX', `${file}: no FROM instruction`, { file });
   return { source, directives, globalArgs, stages, warnings };
@@ -52,7 +57,7 @@ export function parseTrigger(expression: string, file: string): StageInstruction
   if (line === undefined) throw new BuilderError('BUILDER_SYNTAX', `${file}: empty ONBUILD trigger`, { file });
   const instruction = parseInstruction(line, '\\');
   if (instruction.type === 'from' || instruction.type === 'onbuild' || instruction.type === 'maintainer') {
-    throw errorAt(line, 'BUILDER_SYNTAX', `${line.keyword} can't be an ONBUILD trigger`, line.keyword);
+    throw errorAt(wordAt(line, line.keyword), 'BUILDER_SYNTAX', `${line.keyword} can't be an ONBUILD trigger`);
   }
   return instruction;
 }
@@ -64,7 +69,8 @@ function lineWarnings(line: LogicalLine, escape: EscapeCharacter): readonly Dock
   };
   const keyword = line.keyword.toUpperCase();
   if (line.hasEmptyContinuation) warn('NoEmptyContinuation', 'an empty line inside a continuation');
-  if (keyword === 'MAINTAINER') warn('MaintainerDeprecated', 'MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors');
+  if (keyword === 'MAINTAINER')
+    warn('MaintainerDeprecated', 'MAINTAINER is deprecated: use LABEL org.opencontainers.image.authors');
   if (isLegacyPair(line, escape)) warn('LegacyKeyValueFormat', `${keyword} key=value, with =`);
   if ((keyword === 'CMD' || keyword === 'ENTRYPOINT') && !line.rest.startsWith('[')) {
     warn('JSONArgsRecommended', `${keyword} in shell form keeps signals from the program: use a JSON array`);

@@ -86,7 +86,10 @@ function readUntil(cursor: Cursor, { stop, rawEscapes }: Stop): readonly Piece[]
   const push = (text: string, splits: boolean): void => {
     length += text.length;
     if (length > MAX_CHARACTERS) {
-      throw new BuilderError('BUILDER_LIMIT', `cannot expand ${shorten(cursor.input)}: over ${MAX_CHARACTERS} characters`);
+      throw new BuilderError(
+        'BUILDER_LIMIT',
+        `cannot expand ${shorten(cursor.input)}: over ${MAX_CHARACTERS} characters`,
+      );
     }
     pieces.push({ text, splits });
   };

@@ -5,7 +5,7 @@ import { parseFlags } from './flags.ts';
 import type { Flags } from './flags.ts';
 import { parseHeredocStart } from './heredoc.ts';
 import type { LogicalLine } from './logical-lines.ts';
-import { errorAt } from './source.ts';
+import { errorAt, wordAt } from './source.ts';
 import { splitWords } from './words.ts';
 
 const SHARED_FLAGS = { chown: 'string', chmod: 'string', link: 'boolean', exclude: 'list' } as const;
@@ -41,7 +41,7 @@ function parseSources(line: LogicalLine, flags: Flags, escape: EscapeCharacter):
     throw errorAt(line, 'BUILDER_SYNTAX', `${line.keyword.toUpperCase()} needs a source and a destination`);
   }
   if (line.heredocs.length > 0 && parseHeredocStart(destination) !== undefined) {
-    throw errorAt(line, 'BUILDER_SYNTAX', 'a here-document can’t be the destination', destination);
+    throw errorAt(wordAt(line, destination), 'BUILDER_SYNTAX', 'a here-document can’t be the destination');
   }
   return {
     sources: words.slice(0, -1).map((word) => fileSource(line, word)),

@@ -1,6 +1,6 @@
 import type { EscapeCharacter } from './directives.ts';
 import type { LogicalLine } from './logical-lines.ts';
-import { errorAt } from './source.ts';
+import { errorAt, wordAt } from './source.ts';
 import { suggestion } from './spelling.ts';
 import { endOfWord } from './words.ts';
 
@@ -33,7 +33,7 @@ export function parseFlags(
     const { name, value } = checkFlag(line, word, known);
     const before = values.get(name) ?? [];
     if (before.length > 0 && known[name] !== 'list') {
-      throw errorAt(line, 'BUILDER_SYNTAX', `flag --${name} is given twice`, word);
+      throw errorAt(wordAt(line, word), 'BUILDER_SYNTAX', `flag --${name} is given twice`);
     }
     values.set(name, [...before, value]);
   }
@@ -45,7 +45,10 @@ export function parseFlags(
   };
 }
 
-function flagWords(text: string, escape: EscapeCharacter): { readonly words: readonly string[]; readonly rest: string } {
+function flagWords(
+  text: string,
+  escape: EscapeCharacter,
+): { readonly words: readonly string[]; readonly rest: string } {
   const words: string[] = [];
   let rest = text;
   while (rest.startsWith('--')) {
@@ -77,14 +80,15 @@ function checkFlag(
   const kind = Object.hasOwn(known, name) ? known[name] : undefined;
   if (kind === undefined) {
     const hint = suggestion(name, Object.keys(known));
-    throw errorAt(line, 'BUILDER_SYNTAX', `${line.keyword.toUpperCase()} has no flag --${name}${hint}`, word);
+    throw errorAt(wordAt(line, word), 'BUILDER_SYNTAX', `${line.keyword.toUpperCase()} has no flag --${name}${hint}`);
   }
   const value = equals < 0 ? undefined : word.slice(equals + 1);
   if (kind === 'boolean') {
     const lower = (value ?? 'true').toLowerCase();
     if (lower === 'true' || lower === 'false') return { name, value: lower };
-    throw errorAt(line, 'BUILDER_SYNTAX', `flag --${name} takes true or false, not ${value ?? ''}`, word);
+    throw errorAt(wordAt(line, word), 'BUILDER_SYNTAX', `flag --${name} takes true or false, not ${value ?? ''}`);
   }
-  if (value === undefined) throw errorAt(line, 'BUILDER_SYNTAX', `flag --${name} needs a value: --${name}=…`, word);
+  if (value === undefined)
+    throw errorAt(wordAt(line, word), 'BUILDER_SYNTAX', `flag --${name} needs a value: --${name}=…`);
   return { name, value };
 }

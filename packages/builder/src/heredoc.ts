@@ -53,7 +53,7 @@ function stripLeadingTabs(line: string): string {
   return line.slice(tabs);
 }
 
-const isDigits = (text: string): boolean => [...text].every((char) => char >= '0' && char <= '9');
+const isDigits = (text: string): boolean => Array.from(text).every((char) => char >= '0' && char <= '9');
 
 function unquote(word: string): string | undefined {
   let name = '';

@@ -76,7 +76,11 @@ describe('.dockerignore', () => {
 
   test('comments, spaces, blank lines, a byte order mark', () => {
     const rules = parseIgnoreFile('\uFEFF# note\n\n  a  \r\n ! b\n #c\n');
-    expect(rules.rules.map((rule) => [rule.pattern.literal, rule.negated])).toEqual([['a', false], ['b', true], ['#c', false]]);
+    expect(rules.rules.map((rule) => [rule.pattern.literal, rule.negated])).toEqual([
+      ['a', false],
+      ['b', true],
+      ['#c', false],
+    ]);
     expect(canReinclude(rules)).toBe(true);
   });
 

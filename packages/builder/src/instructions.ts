@@ -13,7 +13,7 @@ import { parseAdd, parseCopy } from './file-instructions.ts';
 import { parseFlags } from './flags.ts';
 import { splitKeyword } from './logical-lines.ts';
 import type { LogicalLine } from './logical-lines.ts';
-import { errorAt } from './source.ts';
+import { errorAt, wordAt } from './source.ts';
 import { suggestion } from './spelling.ts';
 import { splitWords } from './words.ts';
 
@@ -52,7 +52,7 @@ export function parseInstruction(line: LogicalLine, escape: EscapeCharacter): In
   const parse = PARSERS.get(keyword);
   if (parse === undefined) {
     const what = `unknown instruction ${line.keyword}${suggestion(line.keyword, PARSERS.keys())}`;
-    throw errorAt(line, 'BUILDER_UNKNOWN_INSTRUCTION', what, line.keyword);
+    throw errorAt(wordAt(line, line.keyword), 'BUILDER_UNKNOWN_INSTRUCTION', what);
   }
   if (!FLAGGED.has(keyword) && line.rest.startsWith('--')) parseFlags(line, {}, escape);
   const base = { source: line.source, range: line.range, text: `${keyword} ${line.rest}`.trim() };
@@ -72,12 +72,12 @@ function parseFrom(line: LogicalLine, base: InstructionBase, escape: EscapeChara
   const [image, as, alias, ...more] = splitWords(flags.rest, escape);
   if (image === undefined) throw errorAt(line, 'BUILDER_SYNTAX', 'FROM needs an image');
   if (as !== undefined && (as.toUpperCase() !== 'AS' || alias === undefined || more.length > 0)) {
-    throw errorAt(line, 'BUILDER_SYNTAX', 'FROM takes an image, or image AS name', as);
+    throw errorAt(wordAt(line, as), 'BUILDER_SYNTAX', 'FROM takes an image, or image AS name');
   }
   const name = alias?.toLowerCase();
   if (name !== undefined && !isStageName(name)) {
     const why = 'a letter, then letters, digits, dashes, underscores and dots';
-    throw errorAt(line, 'BUILDER_SYNTAX', `${alias ?? ''} is no stage name: ${why}`, alias);
+    throw errorAt(wordAt(line, alias), 'BUILDER_SYNTAX', `${alias ?? ''} is no stage name: ${why}`);
   }
   return { ...base, type: 'from', image, alias: name, platform: flags.string('platform') };
 }
@@ -88,7 +88,7 @@ function parseArg(line: LogicalLine, base: InstructionBase, escape: EscapeCharac
   const args = atLeastOne(line, splitWords(line.rest, escape)).map((word) => {
     const equals = word.indexOf('=');
     const name = equals < 0 ? word : word.slice(0, equals);
-    if (name === '') throw errorAt(line, 'BUILDER_SYNTAX', 'ARG needs a name before =', word);
+    if (name === '') throw errorAt(wordAt(line, word), 'BUILDER_SYNTAX', 'ARG needs a name before =');
     return { name, defaultValue: equals < 0 ? undefined : word.slice(equals + 1) };
   });
   return { ...base, type: 'arg', args };
@@ -100,12 +100,12 @@ function parsePairs(line: LogicalLine, escape: EscapeCharacter): readonly KeyVal
   if (!(words[0] ?? '').includes('=')) {
     const [key, value] = splitKeyword(line.rest);
     if (value !== '') return [{ key, value }];
-    throw errorAt(line, 'BUILDER_SYNTAX', `${line.keyword.toUpperCase()} needs a value: ${key}=…`, key);
+    throw errorAt(wordAt(line, key), 'BUILDER_SYNTAX', `${line.keyword.toUpperCase()} needs a value: ${key}=…`);
   }
   return words.map((word) => {
     const equals = word.indexOf('=');
-    if (equals < 0) throw errorAt(line, 'BUILDER_SYNTAX', `no = in ${word}: write name=value`, word);
-    if (equals === 0) throw errorAt(line, 'BUILDER_SYNTAX', `no name before = in ${word}`, word);
+    if (equals < 0) throw errorAt(wordAt(line, word), 'BUILDER_SYNTAX', `no = in ${word}: write name=value`);
+    if (equals === 0) throw errorAt(wordAt(line, word), 'BUILDER_SYNTAX', `no name before = in ${word}`);
     return { key: word.slice(0, equals), value: word.slice(equals + 1) };
   });
 }
@@ -131,7 +131,7 @@ function parseOnbuild(line: LogicalLine, base: InstructionBase, escape: EscapeCh
   if (keyword === '') throw errorAt(line, 'BUILDER_SYNTAX', 'ONBUILD needs an instruction');
   const trigger = parseInstruction({ ...line, keyword, rest }, escape);
   if (trigger.type === 'onbuild' || trigger.type === 'from' || trigger.type === 'maintainer') {
-    throw errorAt(line, 'BUILDER_SYNTAX', `${keyword.toUpperCase()} can't be an ONBUILD trigger`, keyword);
+    throw errorAt(wordAt(line, keyword), 'BUILDER_SYNTAX', `${keyword.toUpperCase()} can't be an ONBUILD trigger`);
   }
   const heredocs = line.heredocs.map(({ content, name }) => `\n${content}${name}`);
   return { ...base, type: 'onbuild', expression: `${line.rest}${heredocs.join('')}`, trigger };

@@ -29,9 +29,9 @@ const bad = (text: string): BuilderError => new BuilderError('BUILDER_IGNORE_PAT
  * @throws {@link BuilderError} `BUILDER_IGNORE_PATTERN`: an open or empty class, a trailing backslash
  */
 export function compilePathPattern(text: string): PathPattern {
-  const chars = [...text];
+  const chars = Array.from(text);
   const tokens: Token[] = [];
-  for (let index = 0; index < chars.length; ) {
+  for (let index = 0; index < chars.length;) {
     const char = chars[index] ?? '';
     if (char === '*') index = readStars(tokens, chars, index);
     else if (char === '[') index = readClass(tokens, chars, index);
@@ -45,8 +45,8 @@ export function compilePathPattern(text: string): PathPattern {
       index += 1;
     }
   }
-  const plain = tokens.every((token) => token.type === 'char');
-  return { tokens, literal: plain ? tokens.map((token) => (token.type === 'char' ? token.char : '')).join('') : undefined };
+  const characters = tokens.flatMap((token) => (token.type === 'char' ? [token.char] : []));
+  return { tokens, literal: characters.length === tokens.length ? characters.join('') : undefined };
 }
 
 /** `**` at the very front and not before a `/` matches any front, also one that does not end at a `/`: `**.log`. */

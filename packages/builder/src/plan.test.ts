@@ -42,7 +42,12 @@ USER 1`;
   test('names resolve to earlier stages; a base is shared', () => {
     const result = plan('FROM a AS a\nUSER x\nFROM a\nCOPY --from=0 /x /y\nRUN --mount=from=a,target=/m z');
     expect(outline(result)).toEqual(['a', 'stage 0 on 0', 'user on 1', 'stage 1 on 2', 'copy on 3,2', 'run on 4,2']);
-    expect(outline(plan('FROM x AS a\nFROM x AS b\nCOPY --from=a / /'))).toEqual(['x', 'stage 0 on 0', 'stage 1 on 0', 'copy on 2,1']);
+    expect(outline(plan('FROM x AS a\nFROM x AS b\nCOPY --from=a / /'))).toEqual([
+      'x',
+      'stage 0 on 0',
+      'stage 1 on 0',
+      'copy on 2,1',
+    ]);
   });
 
   test('global arguments, given and predefined', () => {
@@ -64,9 +69,15 @@ USER 1`;
 
   test('a build argument that nothing declares is a warning', () => {
     const text = 'FROM a\nARG VERSION\nFROM b';
-    expect(plan(text, { buildArgs: new Map([['VERSOIN', '1'], ['VERSION', '2'], ['http_proxy', 'x']]) }).warnings).toEqual([
-      'no ARG takes up the build argument VERSOIN, did you mean VERSION?',
-    ]);
+    expect(
+      plan(text, {
+        buildArgs: new Map([
+          ['VERSOIN', '1'],
+          ['VERSION', '2'],
+          ['http_proxy', 'x'],
+        ]),
+      }).warnings,
+    ).toEqual(['no ARG takes up the build argument VERSOIN, did you mean VERSION?']);
   });
 
   test.each([

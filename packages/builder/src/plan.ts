@@ -5,7 +5,7 @@ import { BuilderError, isBuilderError } from './errors.ts';
 import { expandWord, unsetVariables } from './expansion.ts';
 import { hostPlatform, parsePlatform } from './platform.ts';
 import type { BuildPlatform } from './platform.ts';
-import { errorAt } from './source.ts';
+import { errorAt, wordAt } from './source.ts';
 import { suggestion } from './spelling.ts';
 import { findSource, findTarget, neededStages } from './stage-graph.ts';
 
@@ -137,7 +137,7 @@ export function expandAt(
     return expandWord(word, scope);
   } catch (error) {
     if (!isBuilderError(error)) throw error;
-    throw errorAt(place, error.code, error.message, word);
+    throw errorAt(wordAt(place, word), error.code, error.message);
   }
 }
 
@@ -147,7 +147,11 @@ function resolveBase(dockerfile: Dockerfile, stage: Stage, global: ReadonlyMap<s
   if (name === '') {
     const unset = [...unsetVariables(stage.from.image, scope)].join(', ');
     const hint = unset === '' ? '' : `, ${unset} has no value${suggestion(unset, global.keys())}`;
-    throw errorAt(stage.from, 'BUILDER_EXPANSION', `FROM ${stage.from.image} names no image${hint}`, stage.from.image);
+    throw errorAt(
+      wordAt(stage.from, stage.from.image),
+      'BUILDER_EXPANSION',
+      `FROM ${stage.from.image} names no image${hint}`,
+    );
   }
   if (name === 'scratch') return { type: 'scratch' };
   const earlier = dockerfile.stages.slice(0, stage.index).findLast((other) => other.name === name.toLowerCase());
@@ -161,7 +165,7 @@ function resolvePlatform(dockerfile: Dockerfile, { from }: Stage, { global, plat
     return parsePlatform(text);
   } catch (error) {
     if (!isBuilderError(error)) throw error;
-    throw errorAt(from, error.code, error.message, from.platform);
+    throw errorAt(wordAt(from, from.platform), error.code, error.message);
   }
 }
 
@@ -174,7 +178,8 @@ export function fromNames(instruction: StageInstruction): readonly string[] {
 
 /** Whether an instruction reads files of the build context. */
 export function readsContext(instruction: StageInstruction): boolean {
-  if (instruction.type === 'run') return instruction.mounts.some((mount) => mount.type === 'bind' && !mount.options.has('from'));
+  if (instruction.type === 'run')
+    return instruction.mounts.some((mount) => mount.type === 'bind' && !mount.options.has('from'));
   const files = instruction.type === 'add' || (instruction.type === 'copy' && instruction.from === undefined);
   return files && instruction.sources.some((source) => source.type === 'path');
 }

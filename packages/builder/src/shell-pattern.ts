@@ -11,7 +11,7 @@ export interface ShellPattern {
 
 /** Reads a pattern; undefined when a backslash escapes something that needs no escape. */
 export function parseShellPattern(text: string): ShellPattern | undefined {
-  const chars = [...text];
+  const chars = Array.from(text);
   const tokens: Token[] = [];
   for (let index = 0; index < chars.length; index += 1) {
     const char = chars[index] ?? '';
@@ -48,13 +48,13 @@ export function matchPrefix(
 
 /** Takes the shortest or longest match off the front of a value. */
 export function trimPrefix(pattern: ShellPattern, value: string, longest: boolean): string {
-  const chars = [...value];
+  const chars = Array.from(value);
   return chars.slice(matchPrefix(pattern, chars, { longest }) ?? 0).join('');
 }
 
 /** Takes the shortest or longest match off the end of a value. */
 export function trimSuffix(pattern: ShellPattern, value: string, longest: boolean): string {
-  const chars = [...value].reverse();
+  const chars = Array.from(value).reverse();
   const length = matchPrefix(reversed(pattern), chars, { longest }) ?? 0;
   return chars.slice(length).reverse().join('');
 }
@@ -65,11 +65,11 @@ export function replaceMatches(
   value: string,
   { replacement, all }: { readonly replacement: string; readonly all: boolean },
 ): string {
-  const chars = [...value];
+  const chars = Array.from(value);
   if (pattern.tokens.length === 0) return replacement + value;
   const starts = matchStarts(pattern, chars);
   const out: string[] = [];
-  for (let position = 0; position <= chars.length; ) {
+  for (let position = 0; position <= chars.length;) {
     const length = starts[position] === 1 ? matchPrefix(pattern, chars, { start: position, longest: true }) : undefined;
     if (length !== undefined) {
       out.push(replacement);

@@ -17,6 +17,8 @@ export interface SourceFile {
 export interface SourcePlace {
   readonly source: SourceFile;
   readonly range: SourceRange;
+  /** The word that an error is about. */
+  readonly word?: string | undefined;
 }
 
 const EXCERPT_WIDTH = 100;
@@ -29,15 +31,19 @@ export function readSource(name: string, text: string): SourceFile {
   return { name, lines: lines.at(-1) === '' ? lines.slice(0, -1) : lines };
 }
 
-/** The error for a place: `Dockerfile:7: what`, then the line with a caret below `token` where the line has it. */
-export function errorAt(place: SourcePlace, code: BuilderErrorCode, what: string, token?: string): BuilderError {
-  const { source, range } = place;
-  const line = lineOf(place, token);
-  const head = `${source.name}:${line}: ${what}`;
-  return new BuilderError(code, `${head}\n${excerpt(source.lines[line - 1] ?? '', line, token)}`, {
-    file: source.name,
-    line: line < range.startLine ? range.startLine : line,
-  });
+/** The same place, with the word in it that is wrong. */
+export const wordAt = (place: SourcePlace, word: string | undefined): SourcePlace => ({
+  source: place.source,
+  range: place.range,
+  word,
+});
+
+/** The error for a place: `Dockerfile:7: what`, then the line with carets below the word, or below all of it. */
+export function errorAt(place: SourcePlace, code: BuilderErrorCode, what: string): BuilderError {
+  const { source, word } = place;
+  const line = lineOf(place, word);
+  const message = `${source.name}:${String(line)}: ${what}\n${excerpt(source.lines[line - 1] ?? '', line, word)}`;
+  return new BuilderError(code, message, { file: source.name, line });
 }
 
 /** An instruction may span many lines; the one with the offending word is the one to show. */

@@ -1,7 +1,7 @@
 import type { Dockerfile, Stage, StageInstruction } from './ast.ts';
 import { BuilderError } from './errors.ts';
 import type { PlanBase, ResolvedStage } from './plan.ts';
-import { errorAt } from './source.ts';
+import { errorAt, wordAt } from './source.ts';
 import { suggestion } from './spelling.ts';
 
 const stageNames = (dockerfile: Dockerfile): readonly string[] =>
@@ -34,11 +34,15 @@ export function findTarget(dockerfile: Dockerfile, target: string | undefined): 
  */
 export function findSource(
   { stages }: Dockerfile,
-  { stage, instruction, name }: { readonly stage: Stage; readonly instruction: StageInstruction; readonly name: string },
+  {
+    stage,
+    instruction,
+    name,
+  }: { readonly stage: Stage; readonly instruction: StageInstruction; readonly name: string },
 ): PlanBase | number {
   if (name.includes('$')) {
     const what = `a variable can't name a source: use FROM ${name} AS x with a global ARG, and from=x`;
-    throw errorAt(instruction, 'BUILDER_UNSUPPORTED', what, name);
+    throw errorAt(wordAt(instruction, name), 'BUILDER_UNSUPPORTED', what);
   }
   const lower = name.toLowerCase();
   const named =
@@ -49,7 +53,7 @@ export function findSource(
   if (!isIndex(name)) return { type: 'image', reference: name };
   const indexed = stages[Number(name)];
   if (indexed !== undefined) return indexed.index;
-  throw errorAt(instruction, 'BUILDER_STAGE_NOT_FOUND', `no stage ${name}, there are ${stages.length}`, name);
+  throw errorAt(wordAt(instruction, name), 'BUILDER_STAGE_NOT_FOUND', `no stage ${name}, there are ${stages.length}`);
 }
 
 /**
@@ -68,7 +72,7 @@ export function neededStages(stages: readonly ResolvedStage[], target: number): 
     if (resolved.problem !== undefined) throw resolved.problem;
     if (state.get(index) === 'open') {
       const { name, from } = resolved.stage;
-      throw errorAt(from, 'BUILDER_STAGE_CYCLE', `stage ${name ?? index} needs itself`, name);
+      throw errorAt(wordAt(from, name), 'BUILDER_STAGE_CYCLE', `stage ${name ?? index} needs itself`);
     }
     state.set(index, 'open');
     stack.push({ index, needs: needsOf(resolved) });
