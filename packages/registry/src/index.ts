@@ -1,1 +1,26 @@
-export {};
+export { errorBody, isRegistryError, RegistryError } from './errors.ts';
+export type { ErrorBody, RegistryErrorCode, RegistryErrorDetails } from './errors.ts';
+export { isDigest, isName, isTag, parseDigest, parseManifestReference, parseName } from './names.ts';
+export type { Algorithm, Digest, ManifestReference } from './names.ts';
+export { compareBytes, formatNextLink, parsePage, takePage } from './pagination.ts';
+export type { Page, PageRequest } from './pagination.ts';
+export { checkChunkFollows, formatReceived, parseChunkRange, parseRange } from './ranges.ts';
+export type { ByteRange } from './ranges.ts';
+export { parseRoute } from './routes.ts';
+export type { Route } from './routes.ts';
+export type {
+  BlobInfo,
+  BlobReader,
+  BlobWriter,
+  ManifestStorage,
+  MountOptions,
+  NewManifest,
+  OpenBlobOptions,
+  Referrer,
+  RegistryStorage,
+  StorageCall,
+  StoredManifest,
+  TagStorage,
+  Upload,
+  UploadChunk,
+} from './storage.ts';
