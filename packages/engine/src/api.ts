@@ -43,12 +43,16 @@ export interface Container {
   inspect(): ContainerInspect;
   start(options?: StartOptions): Promise<RunningContainer>;
   /** Sends the stop signal, then SIGKILL after `timeoutMs` (default: the container's own, 10 s). Stopped already is fine. */
-  stop(options?: CallOptions & { readonly timeoutMs?: number | undefined; readonly stopSignal?: string | undefined }): Promise<void>;
+  stop(
+    options?: CallOptions & { readonly timeoutMs?: number | undefined; readonly stopSignal?: string | undefined },
+  ): Promise<void>;
   /** @throws EngineError `ENGINE_CONTAINER_NOT_RUNNING` */
   kill(signalName?: string): Promise<void>;
   restart(options?: CallOptions & { readonly timeoutMs?: number | undefined }): Promise<void>;
   /** @throws EngineError `ENGINE_CONTAINER_RUNNING` unless `force` */
-  remove(options?: CallOptions & { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined }): Promise<void>;
+  remove(
+    options?: CallOptions & { readonly force?: boolean | undefined; readonly volumes?: boolean | undefined },
+  ): Promise<void>;
   rename(name: string): void;
   /** Resolves when the container isn't running (or, with `removed`, doesn't exist) to its last exit code. */
   wait(options?: CallOptions & { readonly condition?: 'not-running' | 'removed' | undefined }): Promise<number>;
@@ -59,7 +63,11 @@ export interface Container {
   /** Reads a file or directory of the container as tar, named by its base name; works in every state. */
   readArchive(path: string, options?: CallOptions): Promise<{ readonly stat: PathStat; readonly archive: Readable }>;
   /** Unpacks a tar into a directory of the container. */
-  writeArchive(directory: string, archive: Readable, options?: CallOptions & { readonly copyUidGid?: boolean | undefined }): Promise<void>;
+  writeArchive(
+    directory: string,
+    archive: Readable,
+    options?: CallOptions & { readonly copyUidGid?: boolean | undefined },
+  ): Promise<void>;
   /** What `path` is inside the container, links followed there. `undefined` when there is nothing. */
   statPath(path: string): Promise<PathStat | undefined>;
 }

@@ -11,7 +11,16 @@ export type RuntimeErrorCode =
   /** A passwd or group file beyond the size that we are willing to read. */
   | 'RUNTIME_USER_FILE_TOO_LARGE'
   /** A `config.json` that isn't one. */
-  | 'RUNTIME_INVALID_SPEC';
+  | 'RUNTIME_INVALID_SPEC'
+  | 'RUNTIME_INVALID_SIGNAL'
+  /** The command is not in the container: Docker's exit code 127. */
+  | 'RUNTIME_COMMAND_NOT_FOUND'
+  /** The command is there and can't be run: Docker's exit code 126. */
+  | 'RUNTIME_COMMAND_NOT_EXECUTABLE'
+  /** A step of the start was refused by the kernel; the message names it. */
+  | 'RUNTIME_START_FAILED'
+  /** The process that keeps a container, or its socket, is not there. */
+  | 'RUNTIME_NO_MONITOR';
 
 export interface RuntimeErrorDetails {
   readonly path?: string | undefined;

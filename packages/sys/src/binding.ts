@@ -63,12 +63,7 @@ export interface Native {
   waitid(idtype: number, id: number, options: number): WaitResult | undefined;
   prctl(option: number, arg2: number, arg3: number, arg4: number, arg5: number): number;
   unshare(flags: number): Promise<number[]>;
-  spawn(
-    executable: number,
-    argv: readonly string[],
-    envp: readonly string[],
-    fds: readonly number[],
-  ): SpawnedProcess;
+  spawn(executable: number, argv: readonly string[], envp: readonly string[], fds: readonly number[]): SpawnedProcess;
   bpf_prog_load(type: number, instructions: Uint8Array, license: string): number;
   bpf_prog_attach(targetFd: number, programFd: number, attachType: number, flags: number): void;
 

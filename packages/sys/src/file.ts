@@ -91,13 +91,7 @@ export const symlinkat = (target: string, newdirfd: number, linkpath: string): v
   native().symlinkat(target, newdirfd, linkpath);
 };
 
-export const linkat = (
-  olddirfd: number,
-  oldpath: string,
-  newdirfd: number,
-  newpath: string,
-  flags: number,
-): void => {
+export const linkat = (olddirfd: number, oldpath: string, newdirfd: number, newpath: string, flags: number): void => {
   native().linkat(olddirfd, oldpath, newdirfd, newpath, flags);
 };
 
@@ -172,4 +166,5 @@ export const memfd_create = (name: string, flags: number): number => native().me
 export const fcntl = (fd: number, cmd: number, arg: number = 0): number => native().fcntl(fd, cmd, arg);
 
 /** An ioctl whose argument is a number, or a buffer that the kernel reads and writes in place. */
-export const ioctl = (fd: number, request: number, arg: number | Uint8Array): number => native().ioctl(fd, request, arg);
+export const ioctl = (fd: number, request: number, arg: number | Uint8Array): number =>
+  native().ioctl(fd, request, arg);

@@ -67,8 +67,7 @@ export const fsconfig = (
 };
 
 /** Makes a detached mount: a descriptor to walk below or to attach with {@link move_mount}. It ends when closed. */
-export const fsmount = (fd: number, flags: number, attrFlags: number): number =>
-  native().fsmount(fd, flags, attrFlags);
+export const fsmount = (fd: number, flags: number, attrFlags: number): number => native().fsmount(fd, flags, attrFlags);
 
 export const move_mount = (
   fromDirfd: number,

@@ -29,8 +29,7 @@ export interface KeepSettings {
   /** The directory that gets `started` and `exit`. */
   readonly runDir?: Slot | undefined;
   readonly log?:
-    | { readonly dir: Slot; readonly name: string; readonly maxSizeBytes: number; readonly maxFiles: number }
-    | undefined;
+    { readonly dir: Slot; readonly name: string; readonly maxSizeBytes: number; readonly maxFiles: number } | undefined;
   /** Run at the end unless the engine is still connected and says that it has cleaned up. */
   readonly cleanupCommand?: readonly string[] | undefined;
 }
@@ -41,24 +40,79 @@ export interface KeepSettings {
  */
 export type Operation =
   | ({ readonly op: 'keep' } & KeepSettings)
-  | { readonly op: 'clone'; readonly flags: number; readonly cgroup?: Slot; readonly uidMap?: string; readonly gidMap?: string }
-  | { readonly op: 'open'; readonly slot: Slot; readonly dir?: Slot; readonly path: string; readonly flags: number; readonly mode?: number; readonly resolve?: number }
+  | {
+      readonly op: 'clone';
+      readonly flags: number;
+      readonly cgroup?: Slot;
+      readonly uidMap?: string;
+      readonly gidMap?: string;
+    }
+  | {
+      readonly op: 'open';
+      readonly slot: Slot;
+      readonly dir?: Slot;
+      readonly path: string;
+      readonly flags: number;
+      readonly mode?: number;
+      readonly resolve?: number;
+    }
   | { readonly op: 'close'; readonly slot: Slot }
-  | { readonly op: 'writeFile'; readonly dir?: Slot; readonly path: string; readonly resolve?: number; readonly data: string }
+  | {
+      readonly op: 'writeFile';
+      readonly dir?: Slot;
+      readonly path: string;
+      readonly resolve?: number;
+      readonly data: string;
+    }
   | { readonly op: 'setns'; readonly fd: Slot; readonly nstype: number }
   | { readonly op: 'unshare'; readonly flags: number }
-  | { readonly op: 'mount'; readonly source?: string; readonly target: string; readonly fstype?: string; readonly flags: number; readonly data?: string }
+  | {
+      readonly op: 'mount';
+      readonly source?: string;
+      readonly target: string;
+      readonly fstype?: string;
+      readonly flags: number;
+      readonly data?: string;
+    }
   | { readonly op: 'fsopen'; readonly slot: Slot; readonly fstype: string }
-  | { readonly op: 'fsconfig'; readonly fs: Slot; readonly command: number; readonly key?: string; readonly value?: string }
+  | {
+      readonly op: 'fsconfig';
+      readonly fs: Slot;
+      readonly command: number;
+      readonly key?: string;
+      readonly value?: string;
+    }
   | { readonly op: 'fsmount'; readonly slot: Slot; readonly fs: Slot; readonly attributes: number }
   | { readonly op: 'openTree'; readonly slot: Slot; readonly dir?: Slot; readonly path: string; readonly flags: number }
-  | { readonly op: 'mountSetattr'; readonly fd: Slot; readonly flags: number; readonly set: number; readonly clear: number; readonly propagation?: number; readonly userns?: Slot }
+  | {
+      readonly op: 'mountSetattr';
+      readonly fd: Slot;
+      readonly flags: number;
+      readonly set: number;
+      readonly clear: number;
+      readonly propagation?: number;
+      readonly userns?: Slot;
+    }
   /** Attaches a mount on the file or directory in slot `to`, or on `path` below it. */
   | { readonly op: 'moveMount'; readonly from: Slot; readonly to: Slot; readonly path?: string }
   /** Opens `path` (O_PATH) with openat2 RESOLVE_IN_ROOT and RESOLVE_NO_MAGICLINKS below `root`. */
-  | { readonly op: 'resolve'; readonly slot: Slot; readonly root: Slot; readonly path: string; readonly missing: ResolveMissing; readonly resolve?: number }
+  | {
+      readonly op: 'resolve';
+      readonly slot: Slot;
+      readonly root: Slot;
+      readonly path: string;
+      readonly missing: ResolveMissing;
+      readonly resolve?: number;
+    }
   | { readonly op: 'mkdirat'; readonly dir: Slot; readonly path: string; readonly mode: number }
-  | { readonly op: 'mknodat'; readonly dir: Slot; readonly path: string; readonly mode: number; readonly major: number; readonly minor: number }
+  | {
+      readonly op: 'mknodat';
+      readonly dir: Slot;
+      readonly path: string;
+      readonly mode: number;
+      readonly major: number;
+      readonly minor: number;
+    }
   | { readonly op: 'symlinkat'; readonly target: string; readonly dir: Slot; readonly path: string }
   /** Makes the mount in the slot the root, takes the old root off and goes to `/`. */
   | { readonly op: 'pivotRoot'; readonly root: Slot }
@@ -82,7 +136,13 @@ export type Operation =
   /** Joins a new session keyring. */
   | { readonly op: 'keyring' }
   /** Makes a terminal in the devpts mount in slot `devpts`, with its slave in `slot` and on 0, 1 and 2. */
-  | { readonly op: 'terminal'; readonly devpts: Slot; readonly slot: Slot; readonly rows: number; readonly columns: number }
+  | {
+      readonly op: 'terminal';
+      readonly devpts: Slot;
+      readonly slot: Slot;
+      readonly rows: number;
+      readonly columns: number;
+    }
   /** Hides a path below `root`: a directory under an empty one, a file under the null device in `nullDevice`. */
   | { readonly op: 'mask'; readonly root: Slot; readonly nullDevice: Slot; readonly path: string }
   /** Makes a path below `root` read-only, if it is there. */
@@ -95,7 +155,13 @@ export type Operation =
   /** Gives pipes and terminals on 0, 1 and 2 to a user. */
   | { readonly op: 'stdioOwner'; readonly uid: number; readonly gid: number }
   /** Tries each of `candidates` as execvp would those in PATH. */
-  | { readonly op: 'exec'; readonly candidates: readonly string[]; readonly argv: readonly string[]; readonly envp: readonly string[]; readonly dieWithMonitor: boolean };
+  | {
+      readonly op: 'exec';
+      readonly candidates: readonly string[];
+      readonly argv: readonly string[];
+      readonly envp: readonly string[];
+      readonly dieWithMonitor: boolean;
+    };
 
 /** What tsc-init carries out. Plain data: print it, compare it, keep it in a file. */
 export interface StartProgram {

@@ -68,8 +68,8 @@ function compileIdentity(process: OciProcess): Operation[] {
 }
 
 export interface ProcessOptions {
-  /** A compiled filter: an array of `struct sock_filter`. */
-  readonly seccompFilter?: Uint8Array | undefined;
+  /** A compiled filter (an array of `struct sock_filter`) and the flags of seccomp(2). */
+  readonly seccomp?: { readonly filter: Uint8Array; readonly flags: number } | undefined;
   /** A small init as the first process, which reaps and passes signals on. */
   readonly reap?: boolean | undefined;
 }
@@ -82,19 +82,18 @@ export interface ProcessOptions {
  */
 export function compileProcess(process: OciProcess, options: ProcessOptions = {}): Operation[] {
   const noNewPrivileges = process.noNewPrivileges === true;
-  const seccomp: Operation[] =
-    options.seccompFilter === undefined ? [] : [{ op: 'seccomp', flags: 0, filter: options.seccompFilter }];
+  const seccomp: Operation[] = options.seccomp === undefined ? [] : [{ op: 'seccomp', ...options.seccomp }];
   return [
     ...compileRlimits(process),
     { op: 'keyring' },
     { op: 'chdir', path: process.cwd },
     { op: 'umask', mask: process.user.umask ?? DEFAULT_UMASK },
-    ...(options.reap === true ? [{ op: 'reap' } as const] : []),
     { op: 'stdioOwner', uid: process.user.uid, gid: process.user.gid },
     { op: 'capbound', mask: capabilityMask(process.capabilities?.bounding ?? []) },
     ...(noNewPrivileges ? [] : seccomp),
     ...compileIdentity(process),
     ...(noNewPrivileges ? [{ op: 'prctl', option: PR_SET_NO_NEW_PRIVS, args: [1] } as const, ...seccomp] : []),
+    ...(options.reap === true ? [{ op: 'reap' } as const] : []),
     {
       op: 'exec',
       candidates: execCandidates(process),

@@ -87,6 +87,7 @@ static long reap_op(void) {
     sys(__NR_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
     return 0;
   }
+  sys(__NR_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   sys(__NR_close_range, 0, ~0u, 0);
   for (;;) {
     int info[32];
