@@ -64,31 +64,31 @@ export function mountByData({ settings, attributes }: StackPlan): number {
     throw isOverlayError(cause) ? cause : mountFailure(settings, cause);
   }
   held.defer(() => umount2(target, MNT_DETACH));
-  return cloneTree(target, { propagation: MS_PRIVATE });
+  return cloneTree({ type: 'dir', key: 'upperdir', dir: target }, { propagation: MS_PRIVATE });
 }
 
 /** A detached mount of one directory as it is, with the attributes that an overlay of it would have. */
-export function cloneDirectory({ dir, readOnly }: BindPlan): number {
+export function cloneDirectory({ source, readOnly }: BindPlan): number {
   const attributes = { attrSet: readOnly ? MOUNT_ATTR_RDONLY : 0, propagation: MS_PRIVATE };
   // A mount of /var with nosuid must not disarm the setuid programs of a container.
   const attrClr = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   try {
-    return cloneTree(dir, { ...attributes, attrClr });
+    return cloneTree(source, { ...attributes, attrClr });
   } catch (error) {
     // In a user namespace those attributes are locked.
     if (!isOverlayError(error) || error.errno !== 'EPERM') throw error;
-    return cloneTree(dir, attributes);
+    return cloneTree(source, attributes);
   }
 }
 
-function cloneTree(dir: string, attributes: MountAttr): number {
+function cloneTree(source: DirSetting, attributes: MountAttr): number {
   using undo = new DisposableStack();
   let fd: number;
   try {
-    fd = undo.adopt(open_tree(AT_FDCWD, `${dir}/.`, OPEN_TREE_CLONE | O_CLOEXEC), closeSync);
+    fd = undo.adopt(open_tree(AT_FDCWD, `${source.dir}/.`, OPEN_TREE_CLONE | O_CLOEXEC), closeSync);
     mount_setattr(fd, '', AT_EMPTY_PATH, attributes);
   } catch (cause) {
-    throw directoryFailure({ type: 'dir', key: 'lowerdir+', dir }, cause);
+    throw directoryFailure(source, cause);
   }
   undo.move();
   return fd;

@@ -97,7 +97,7 @@ export class OverlayMount {
   /** Takes the mount out of the mount table now; what others have open in it stays usable to them. Closes `fd`. */
   detach(): void {
     if (this.#attachedTo !== undefined) {
-      // By descriptor while there is one, so that it is this mount whatever lies over the directory now.
+      // By descriptor while there is one, so that a directory that was renamed meanwhile is found.
       umount(this.#fd === undefined ? this.#attachedTo : `/proc/self/fd/${this.#fd}`, MNT_DETACH);
       this.#attachedTo = undefined;
     }

@@ -42,7 +42,7 @@ export type OverlayPlan =
       /** MOUNT_ATTR_* of the mount. */
       readonly attributes: number;
     }
-  | { readonly type: 'bind'; readonly dir: string; readonly readOnly: boolean };
+  | { readonly type: 'bind'; readonly source: DirSetting; readonly readOnly: boolean };
 
 /** The kernel's OVL_MAX_STACK. */
 export const maxLowerDirs = 500;
@@ -70,8 +70,8 @@ export function planOverlay(request: OverlayRequest): OverlayPlan {
   assertMeaningful(request);
   const { lowerDirs, upperDir, workDir } = request;
   const readOnly = upperDir === undefined || request.readOnly === true;
-  const alone = onlyDirectory(request);
-  if (alone !== undefined) return { type: 'bind', dir: resolve(alone), readOnly };
+  const source = onlyDirectory(request);
+  if (source !== undefined) return { type: 'bind', source, readOnly };
   return {
     type: 'overlay',
     settings: [
@@ -93,9 +93,10 @@ const dirSetting = (key: DirSetting['key'], dir: string): DirSetting => ({
 });
 
 /** The kernel wants two lower directories or an upper one besides; less than that is no stack. */
-function onlyDirectory({ lowerDirs, upperDir }: OverlayRequest): string | undefined {
-  if (upperDir === undefined) return lowerDirs.length === 1 ? lowerDirs[0] : undefined;
-  return lowerDirs.length === 0 ? upperDir : undefined;
+function onlyDirectory({ lowerDirs, upperDir }: OverlayRequest): DirSetting | undefined {
+  const [top] = lowerDirs;
+  if (upperDir !== undefined) return top === undefined ? dirSetting('upperdir', upperDir) : undefined;
+  return top !== undefined && lowerDirs.length === 1 ? dirSetting('lowerdir+', top) : undefined;
 }
 
 function assertMeaningful({ lowerDirs, upperDir, workDir, volatile }: OverlayRequest): void {
