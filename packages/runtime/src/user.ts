@@ -51,7 +51,10 @@ export function resolveUser(spec: string, files: UserDatabase, options: ResolveU
   const added = (options.groupAdd ?? []).map((group) => findGid(group, files.group));
   const additionalGids = [...new Set([gid, ...memberOf, ...added])].toSorted((a, b) => a - b);
   if (additionalGids.length > MAX_GROUPS) {
-    throw new RuntimeError('RUNTIME_INVALID_USER', `user ${spec} has more than ${String(MAX_GROUPS)} groups`);
+    throw new RuntimeError(
+      'RUNTIME_INVALID_USER',
+      `user ${printable(spec)} has more than ${String(MAX_GROUPS)} groups`,
+    );
   }
   return { uid: user.uid, gid, additionalGids, home: user.home, username: user.name };
 }
@@ -104,13 +107,14 @@ function parseUser(line: string): User | undefined {
 }
 
 /** Nothing that could break out of an environment variable or a line of a file. */
-function isPlainPath(text: string): boolean {
-  if (!text.startsWith('/')) return false;
+const isPlainPath = (text: string): boolean => text.startsWith('/') && !hasControl(text);
+
+function hasControl(text: string): boolean {
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index);
-    if (code < 0x20 || code === 0x7f) return false;
+    if (code < 0x20 || code === 0x7f) return true;
   }
-  return true;
+  return false;
 }
 
 /** The number that a text of digits means; `undefined` if it isn't one and so is a name. */
@@ -143,8 +147,11 @@ function splitOnce(spec: string): readonly [string, string] {
 const unknown = (what: 'user' | 'group', text: string): RuntimeError =>
   new RuntimeError(
     'RUNTIME_UNKNOWN_USER',
-    `unable to find ${what} ${text}: no matching entries in ${what === 'user' ? 'passwd' : 'group'} file`,
+    `unable to find ${what} ${printable(text)}: no matching entries in ${what === 'user' ? 'passwd' : 'group'} file`,
   );
+
+/** A message is one line, whatever the image says. */
+const printable = (text: string): string => (hasControl(text) ? JSON.stringify(text) : text);
 
 function* lines(text: string, file: 'passwd' | 'group'): Generator<string, void, undefined> {
   const tooLarge = (limit: string): RuntimeError =>

@@ -61,23 +61,43 @@ function once<T>(make: () => T): () => T {
 }
 
 const x86_64: Abi = {
-  ...{ name: 'SCMP_ARCH_X86_64', audit: 0xc000_003e, base: 0, special: undefined, wide: true },
+  name: 'SCMP_ARCH_X86_64',
+  audit: 0xc000_003e,
+  base: 0,
+  special: undefined,
+  wide: true,
   numbers: once(() => parseTable(SYSCALLS_X86_64)),
 };
 const x86: Abi = {
-  ...{ name: 'SCMP_ARCH_X86', audit: 0x4000_0003, base: 0, special: undefined, wide: false },
+  name: 'SCMP_ARCH_X86',
+  audit: 0x4000_0003,
+  base: 0,
+  special: undefined,
+  wide: false,
   numbers: once(() => parseTable(SYSCALLS_X86)),
 };
 const x32: Abi = {
-  ...{ name: 'SCMP_ARCH_X32', audit: x86_64.audit, base: X32_BIT, special: 512, wide: true },
+  name: 'SCMP_ARCH_X32',
+  audit: x86_64.audit,
+  base: X32_BIT,
+  special: 512,
+  wide: true,
   numbers: once(deriveX32),
 };
 const aarch64: Abi = {
-  ...{ name: 'SCMP_ARCH_AARCH64', audit: 0xc000_00b7, base: 0, special: undefined, wide: true },
+  name: 'SCMP_ARCH_AARCH64',
+  audit: 0xc000_00b7,
+  base: 0,
+  special: undefined,
+  wide: true,
   numbers: once(() => parseTable(SYSCALLS_AARCH64)),
 };
 const arm: Abi = {
-  ...{ name: 'SCMP_ARCH_ARM', audit: 0x4000_0028, base: 0, special: 0x000f_0000, wide: false },
+  name: 'SCMP_ARCH_ARM',
+  audit: 0x4000_0028,
+  base: 0,
+  special: 0x000f_0000,
+  wide: false,
   numbers: once(() => parseTable(SYSCALLS_ARM)),
 };
 

@@ -14,6 +14,11 @@ export interface CompileOptions {
   readonly onUnknownSyscall?: ((name: string) => void) | undefined;
 }
 
+/** Each takes an instruction or more, and the kernel takes 4096 in all. */
+const MAX_RULES = 1024;
+/** Simplifying takes time that grows with the square of the rules; longer lists stay as they are. */
+const MAX_SIMPLIFIED = 128;
+
 /** All conditions hold → this value is returned. */
 interface Rule {
   readonly conditions: readonly Condition[];
@@ -125,7 +130,10 @@ function rulesByNumber({ syscalls = [] }: LinuxSeccomp, abi: Abi): ReadonlyMap<n
   for (const syscall of syscalls) {
     const rules = readRules(syscall, abi);
     for (const number of syscall.names.map((name) => numbers.get(name))) {
-      if (number !== undefined) found.set(number, [...(found.get(number) ?? []), ...rules]);
+      if (number === undefined) continue;
+      const known = found.get(number);
+      if (known === undefined) found.set(number, [...rules]);
+      else known.push(...rules);
     }
   }
   return found;
@@ -139,13 +147,19 @@ function readRules(syscall: LinuxSyscall, abi: Abi): readonly Rule[] {
 }
 
 function decideRules(make: Decisions, rules: readonly Rule[], fallback: Decision): Decision {
-  const chain = rules.reduceRight((otherwise, { conditions, value }) => {
+  const unconditional = rules.findIndex(({ conditions }) => conditions.length === 0);
+  const reachable = unconditional === -1 ? rules : rules.slice(0, unconditional + 1);
+  if (reachable.length > MAX_RULES) {
+    const message = `seccomp profile is too large: more than ${String(MAX_RULES)} rules for one system call`;
+    throw new RuntimeError('RUNTIME_INVALID_SECCOMP', message);
+  }
+  const chain = reachable.reduceRight((otherwise, { conditions, value }) => {
     return conditions.reduceRight<Decision>(
       (then, condition) => decideCondition(make, condition, [then, otherwise]),
       make.returns(value),
     );
   }, fallback);
   // With one argument the result is a partition of its values; with several it could be their product.
-  const arguments_ = new Set(rules.flatMap(({ conditions }) => conditions.map(({ index }) => index)));
-  return arguments_.size === 1 ? simplify(make, chain) : chain;
+  const compared = new Set(reachable.flatMap(({ conditions }) => conditions.map(({ index }) => index)));
+  return compared.size === 1 && reachable.length <= MAX_SIMPLIFIED ? simplify(make, chain) : chain;
 }

@@ -6,15 +6,23 @@ const MAX_U64 = 0xffff_ffff_ffff_ffffn;
 const MAX_WORD = 0xffff_ffff;
 
 /** A comparison of a profile, read: the argument is in an interval, or has these bits. */
-export type Condition =
-  | {
-      readonly type: 'interval';
-      readonly index: number;
-      readonly low: bigint;
-      readonly high: bigint;
-      readonly inside: boolean;
-    }
-  | { readonly type: 'masked'; readonly index: number; readonly mask: bigint; readonly value: bigint };
+export type Condition = Interval | Bits;
+
+interface Interval {
+  readonly type: 'interval';
+  readonly index: number;
+  readonly low: bigint;
+  readonly high: bigint;
+  readonly inside: boolean;
+  readonly wide: boolean;
+}
+
+interface Bits {
+  readonly type: 'masked';
+  readonly index: number;
+  readonly mask: bigint;
+  readonly value: bigint;
+}
 
 /** Where to go if a condition holds, and if not. */
 type Ends = readonly [then: Decision, otherwise: Decision];
@@ -39,6 +47,7 @@ export function readCondition(arg: LinuxSeccompArg, { wide }: { readonly wide: b
     low,
     high,
     inside,
+    wide,
   });
   switch (op) {
     case 'SCMP_CMP_EQ':
@@ -76,11 +85,12 @@ export function decideCondition(make: Decisions, condition: Condition, ends: End
   return condition.type === 'masked' ? decideMasked(make, condition, ends) : decideInterval(make, condition, ends);
 }
 
-function decideInterval(make: Decisions, condition: Condition & { type: 'interval' }, [yes, no]: Ends): Decision {
+function decideInterval(make: Decisions, condition: Interval, [yes, no]: Ends): Decision {
   const ends: Ends = condition.inside ? [yes, no] : [no, yes];
   const [lowHigh, lowLow] = halves(condition.low);
   const [highHigh, highLow] = halves(condition.high);
   const [high, low] = [highWord(condition.index), lowWord(condition.index)];
+  if (!condition.wide) return make.within(low, [lowLow, highLow], ends);
   if (lowHigh === highHigh) {
     return make.within(high, [lowHigh, lowHigh], [make.within(low, [lowLow, highLow], ends), ends[1]]);
   }
@@ -98,11 +108,7 @@ function decideInterval(make: Decisions, condition: Condition & { type: 'interva
   );
 }
 
-function decideMasked(
-  make: Decisions,
-  { index, mask, value }: Condition & { type: 'masked' },
-  [yes, no]: Ends,
-): Decision {
+function decideMasked(make: Decisions, { index, mask, value }: Bits, [yes, no]: Ends): Decision {
   const [maskHigh, maskLow] = halves(mask);
   const [valueHigh, valueLow] = halves(value);
   const low = decideMaskedWord(make, { word: lowWord(index), mask: maskLow, value: valueLow }, [yes, no]);

@@ -137,11 +137,16 @@ export function defaultSeccompProfile({ capabilities, arch }: DefaultProfileOpti
 }
 
 const masked = (index: number, mask: number, value: number): LinuxSeccompArg => ({
-  ...{ index, value: mask, valueTwo: value, op: 'SCMP_CMP_MASKED_EQ' },
+  index,
+  value: mask,
+  valueTwo: value,
+  op: 'SCMP_CMP_MASKED_EQ',
 });
 
 const allow = (name: string, arg: LinuxSeccompArg): LinuxSyscall => ({
-  ...{ names: [name], action: 'SCMP_ACT_ALLOW', args: [arg] },
+  names: [name],
+  action: 'SCMP_ACT_ALLOW',
+  args: [arg],
 });
 
 const withoutNamespaces: readonly LinuxSyscall[] = [
