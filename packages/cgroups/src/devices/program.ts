@@ -6,7 +6,11 @@ const MAJOR = 4;
 const MINOR = 8;
 
 const TYPES = { b: 1, c: 2 } as const;
-const ACCESS: Readonly<Record<string, number>> = { m: 1, r: 2, w: 4 };
+const ACCESS = [
+  ['m', 1],
+  ['r', 2],
+  ['w', 4],
+] as const;
 const ALL_ACCESS = 7;
 
 // Registers: r0 the verdict, r1 the context that the kernel passes, then what was read from it.
@@ -86,7 +90,7 @@ function compileRule(rule: NormalRule): readonly Instruction[] {
 
 /** A request may want several kinds of access: allowing must cover them all, denying must hit any. */
 function compileAccess({ access, allow }: NormalRule): readonly Instruction[] {
-  const bits = [...access].reduce((sum, letter) => sum | (ACCESS[letter] ?? 0), 0);
+  const bits = ACCESS.reduce((sum, [letter, bit]) => sum | (access.includes(letter) ? bit : 0), 0);
   if (bits === ALL_ACCESS) return [];
   const mask = (immediate: number): Instruction[] => [
     { code: MOVE_REGISTER, destination: SCRATCH, source: WANTED },

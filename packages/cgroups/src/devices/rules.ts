@@ -17,6 +17,8 @@ export interface NormalRules {
   readonly rules: readonly NormalRule[];
 }
 
+const LETTERS = ['r', 'w', 'm'] as const;
+
 /** The largest major and minor the kernel's device numbers have room for. */
 const MAX_MAJOR = 0xfff;
 const MAX_MINOR = 0xfffff;
@@ -59,12 +61,12 @@ function append({ defaultAllow, rules }: NormalRules, rule: NormalRule): readonl
 }
 
 const without = (rule: NormalRule, access: string): readonly NormalRule[] => {
-  const rest = [...rule.access].filter((letter) => !access.includes(letter)).join('');
+  const rest = LETTERS.filter((letter) => rule.access.includes(letter) && !access.includes(letter)).join('');
   return rest === '' ? [] : [{ ...rule, access: rest }];
 };
 
 const union = (one: string, other: string): string =>
-  [...'rwm'].filter((letter) => one.includes(letter) || other.includes(letter)).join('');
+  LETTERS.filter((letter) => one.includes(letter) || other.includes(letter)).join('');
 
 const covers = (wide: NormalRule, narrow: NormalRule): boolean =>
   wide.type === narrow.type &&
@@ -77,7 +79,7 @@ const overlaps = (one: NormalRule, other: NormalRule): boolean =>
   one.type === other.type &&
   (one.major === '*' || other.major === '*' || one.major === other.major) &&
   (one.minor === '*' || other.minor === '*' || one.minor === other.minor) &&
-  [...one.access].some((letter) => other.access.includes(letter));
+  LETTERS.some((letter) => one.access.includes(letter) && other.access.includes(letter));
 
 /** Checks a rule and puts its access in order. */
 function checkRule({ type, major, minor, access }: DeviceRule): string {
