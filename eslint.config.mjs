@@ -102,8 +102,8 @@ export default tseslint.config(
     rules: { 'max-params': 'off' },
   },
   {
-    name: 'a describe block is a chapter, not a function',
+    name: 'a describe block is a chapter, and a row of it.each a list',
     files: ['**/*.test.ts', 'test/**'],
-    rules: { 'max-lines-per-function': 'off' },
+    rules: { 'max-lines-per-function': 'off', 'max-params': 'off' },
   },
 );
