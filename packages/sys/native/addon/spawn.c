@@ -23,9 +23,12 @@ struct child {
   volatile int error;
 };
 
+/* What the child runs: sanitizers' own calls would be libc's again. */
+#define CHILD_CODE __attribute__((no_sanitize("address", "undefined", "thread")))
+
 #if defined(__x86_64__)
 
-static inline long raw5(long number, long a, long b, long c, long d, long e) {
+CHILD_CODE static inline long raw5(long number, long a, long b, long c, long d, long e) {
   long result;
   register long r10 __asm__("r10") = d;
   register long r8 __asm__("r8") = e;
@@ -57,7 +60,7 @@ static long clone3_call(struct clone_args *args, void (*function)(void *), void 
 
 #elif defined(__aarch64__)
 
-static inline long raw5(long number, long a, long b, long c, long d, long e) {
+CHILD_CODE static inline long raw5(long number, long a, long b, long c, long d, long e) {
   register long x8 __asm__("x8") = number;
   register long x0 __asm__("x0") = a;
   register long x1 __asm__("x1") = b;
@@ -92,20 +95,20 @@ static long clone3_call(struct clone_args *args, void (*function)(void *), void 
 #error "spawn.c: no assembly for this processor"
 #endif
 
-static _Noreturn void child_fail(struct child *child, const char *syscall, long result) {
+CHILD_CODE static _Noreturn void child_fail(struct child *child, const char *syscall, long result) {
   child->failed = syscall;
   child->error = (int)-result;
   for (;;)
     raw5(SYS_exit_group, 127, 0, 0, 0, 0);
 }
 
-static long child_step(struct child *child, const char *syscall, long result) {
+CHILD_CODE static long child_step(struct child *child, const char *syscall, long result) {
   if (result < 0) child_fail(child, syscall, result);
   return result;
 }
 
 /* Sources below `count` would be overwritten by their neighbours; one that is already in its place is not. */
-static void child_arrange_descriptors(struct child *child) {
+CHILD_CODE static void child_arrange_descriptors(struct child *child) {
   const long count = child->count;
   if (child->executable < count)
     child->executable =
@@ -124,7 +127,7 @@ static void child_arrange_descriptors(struct child *child) {
 }
 
 /* CLONE_CLEAR_SIGHAND leaves ignored signals ignored, and Node ignores SIGPIPE: nobody's programs expect that. */
-static void child_reset_signals(struct child *child) {
+CHILD_CODE static void child_reset_signals(struct child *child) {
   struct {
     void *handler;
     unsigned long flags;
@@ -141,7 +144,7 @@ static void child_reset_signals(struct child *child) {
 
 static const char execveat_name[] = "execveat";
 
-static void child_main(void *data) {
+CHILD_CODE static void child_main(void *data) {
   struct child *child = data;
   child_reset_signals(child);
   child_arrange_descriptors(child);
