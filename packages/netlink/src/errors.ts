@@ -73,7 +73,7 @@ const codes: Readonly<Record<string, NetlinkErrorCode>> = {
 export const refusal = (
   request: string,
   failed: { errno: number; text: string | undefined },
-  index: number,
+  index: number | undefined,
 ): NetlinkError => {
   const errno = errnoName(failed.errno);
   const explanation = failed.text === undefined ? '' : ` (${failed.text})`;

@@ -10,8 +10,13 @@ export interface TestNetns extends Disposable {
   run(command: string, ...args: readonly string[]): string;
   /** Writes `/proc/sys/net/ipv4/<name>` of this namespace. */
   sysctl(name: string, value: string): void;
-  /** Starts Node inside with this source; ends with the returned thing. */
-  startNode(source: string, ...args: readonly string[]): Promise<Disposable & { readonly firstLine: string }>;
+  /** Starts Node inside with this source and waits for its first line; killed when the returned thing is disposed. */
+  startNode(source: string, ...args: readonly string[]): Promise<NodeProcess>;
+}
+
+export interface NodeProcess extends Disposable {
+  readonly firstLine: string;
+  readonly exited: Promise<void>;
 }
 
 export const createTestNetns = async (): Promise<TestNetns> => {
@@ -31,6 +36,11 @@ export const createTestNetns = async (): Promise<TestNetns> => {
         stdio: ['ignore', 'pipe', 'inherit'],
       });
       let output = '';
+      const exited = new Promise<void>((resolve) => {
+        child.once('exit', () => {
+          resolve();
+        });
+      });
       const firstLine = await new Promise<string>((resolve, reject) => {
         child.once('error', reject);
         child.once('exit', (code) => {
@@ -43,6 +53,7 @@ export const createTestNetns = async (): Promise<TestNetns> => {
       });
       return {
         firstLine,
+        exited,
         [Symbol.dispose]() {
           child.kill('SIGKILL');
         },

@@ -26,7 +26,7 @@ const everyExpression: readonly NftExpression[] = [
   { name: 'bitwise', source: 1, destination: 1, length: 4, mask: Buffer.of(255, 255, 0, 0), xor: Buffer.alloc(4) },
   { name: 'cmp', source: 1, operator: 'neq', data: Buffer.of(10, 0, 0, 0) },
   { name: 'payload', destination: 1, base: 'transport', offset: 2, length: 2 },
-  { name: 'lookup', set: 'allowed', source: 1 },
+  { name: 'lookup', set: 'allowed', source: 1, flags: 0 },
   { name: 'ct', destination: 1, key: 'state' },
   { name: 'fib', destination: 1, result: 'type', flags: 2 },
   { name: 'counter', bytes: 0n, packets: 0n },
@@ -83,7 +83,7 @@ describeRoot('nf_tables', () => {
     expect(listing).toContain('elements = { 80, 443 }');
     expect(listing).toContain('type ipv4_addr : verdict');
     expect(listing).toContain('elements = { 10.0.0.1 : drop, 10.0.0.2 : jump second }');
-    expect(listing).toContain('type filter hook input priority -10; policy drop;');
+    expect(listing).toContain('type filter hook input priority filter - 10; policy drop;');
     expect(listing).toContain('counter packets 0 bytes 0 goto second comment "every one of them"');
     expect(listing).toContain('meta l4proto tcp snat to 10.0.0.1:80');
 
@@ -193,6 +193,13 @@ describeRoot('nf_tables', () => {
       new Set(elements.map(({ key }) => Buffer.from(key).toString('hex')));
     expect(hex(socket.listElements({ ...table, set: 'many' }))).toEqual(hex(keys.map((key) => ({ key }))));
     expect(socket.findElements({ ...table, set: 'many' }, keys.slice(0, 1000))).toHaveLength(1000);
+    const [first, ...others] = keys;
+    socket.transaction([{ ...table, type: 'delete-elements', set: 'many', elements: others.map((key) => ({ key })) }]);
+    expect(socket.listElements({ ...table, set: 'many' })).toEqual([{ key: first }]);
+    socket.transaction([
+      { ...table, type: 'add-elements', set: 'many', elements: keys.map((key) => ({ key })) },
+      { ...table, type: 'delete-elements', set: 'many', elements: [] },
+    ]);
     // Twenty thousand refusals: far more than can be queued, and still the first is known.
     expect(
       failure(() => {

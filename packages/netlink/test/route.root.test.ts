@@ -68,6 +68,7 @@ describeRoot('rtnetlink', () => {
     });
     const near = onHost.find(({ ifname }) => ifname === 'veth1');
     expect(near).toMatchObject({ ifindex: veth.hostIndex, mtu: 1300, master: 'tsc0' });
+    expect(host.run('bridge', '-d', 'link', 'show', 'dev', 'veth1')).toContain('hairpin on');
     expect(near?.flags).toEqual(expect.arrayContaining(['UP', 'LOWER_UP']));
 
     const inside = ipLinks(container.run('ip', '-j', '-d', 'link'));
@@ -202,6 +203,11 @@ describeRoot('rtnetlink', () => {
     });
     expect(socket.getLink('veth1')).toBeUndefined();
     expect(failure(() => connectVeth({ ...connection, address: '172.17.0.2' })).code).toBe('NETLINK_INVALID');
+    expect(socket.getLink('veth1')).toBeUndefined();
+
+    expect(failure(() => connectVeth({ ...connection, bridgeIndex: 9999 })).request).toBe(
+      'add veth veth1 with peer eth0',
+    );
     expect(socket.getLink('veth1')).toBeUndefined();
 
     socket.batch([addBridge({ name: 'veth1' })]);

@@ -24,7 +24,7 @@ export const sameBridgeElement = (bridge: string): NftElement => {
   return { key: concatenate([name, name]) };
 };
 
-/** The key of the set `subnets`: in by a bridge, from an address of its subnet. */
+/** The key of the set `subnets`: a bridge, by which a packet comes or goes, and a source address of its subnet. */
 export const subnetElement = ({ bridge, subnet }: BridgeNetwork): NftElement => {
   const name = ifnameBytes(checkedInterfaceName(bridge));
   const cidr = subnetOf(parseCidr(subnet));

@@ -27,10 +27,9 @@ const iifname: readonly NftExpression[] = [{ name: 'meta', destination: 1, key: 
 const oifname: readonly NftExpression[] = [{ name: 'meta', destination: 1, key: 'oifname' }];
 /** Names take sixteen bytes: the first fills register 1, what is joined to it starts at register 2. */
 const iifnameOifname: readonly NftExpression[] = [...iifname, { name: 'meta', destination: 2, key: 'oifname' }];
-const iifnameSaddr: readonly NftExpression[] = [
-  ...iifname,
-  { name: 'payload', destination: 2, base: 'network', offset: 12, length: 4 },
-];
+const saddrAfterName: NftExpression = { name: 'payload', destination: 2, base: 'network', offset: 12, length: 4 };
+const iifnameSaddr: readonly NftExpression[] = [...iifname, saddrAfterName];
+const oifnameSaddr: readonly NftExpression[] = [...oifname, saddrAfterName];
 const service = (first: number, second: number): readonly NftExpression[] => [
   { name: 'meta', destination: first, key: 'l4proto' },
   { name: 'payload', destination: second, base: 'transport', offset: 2, length: 2 },
@@ -99,8 +98,8 @@ const chains: Readonly<Record<string, PlannedChain>> = {
       {
         comment: 'containers to a published port of their own network',
         expressions: [
-          ...inSet(iifnameSaddr, 'subnets'),
-          ...inSet(iifnameOifname, 'same_bridge'),
+          // By the bridge they leave by: where br_netfilter has hooked in, the one they came by is not known here.
+          ...inSet(oifnameSaddr, 'subnets'),
           ...ctHasAny('status', DNATED),
           ...masquerade,
         ],

@@ -61,12 +61,38 @@ const batchMark = (type: number): Message => ({
   attributes: [],
 });
 
+/** An attribute holds 64 KiB, and an element with the longest key, range end and datum takes some 250 bytes. */
+const ELEMENTS_PER_MESSAGE = 200;
+
+type ElementOperation = Extract<NftOperation, { elements: unknown }>;
+
+const splitElements = (operation: ElementOperation): readonly NftOperation[] =>
+  Array.from({ length: Math.ceil(operation.elements.length / ELEMENTS_PER_MESSAGE) }, (_, part) => ({
+    ...operation,
+    elements: operation.elements.slice(part * ELEMENTS_PER_MESSAGE, (part + 1) * ELEMENTS_PER_MESSAGE),
+  }));
+
+/** Messages of one transaction, and for each the index of the operation it belongs to. */
+export interface EncodedTransaction {
+  readonly messages: readonly Message[];
+  /** Undefined for begin and end. */
+  readonly operationIndexes: readonly (number | undefined)[];
+}
+
 /** The operations as one transaction: what lies between begin and end happens whole or not at all. */
-export const encodeTransaction = (operations: readonly NftOperation[]): readonly Message[] => [
-  batchMark(NFNL_MSG_BATCH_BEGIN),
-  ...operations.map((operation, index) => encodeOperation(operation, index + 1)),
-  batchMark(NFNL_MSG_BATCH_END),
-];
+export const encodeTransaction = (operations: readonly NftOperation[]): EncodedTransaction => {
+  const parts = operations.flatMap((operation, index) =>
+    ('elements' in operation ? splitElements(operation) : [operation]).map((part) => ({ part, index })),
+  );
+  return {
+    messages: [
+      batchMark(NFNL_MSG_BATCH_BEGIN),
+      ...parts.map(({ part, index }) => encodeOperation(part, index + 1)),
+      batchMark(NFNL_MSG_BATCH_END),
+    ],
+    operationIndexes: [undefined, ...parts.map(({ index }) => index), undefined],
+  };
+};
 
 const hookAttributes = (hook: NftHook): readonly Attribute[] => [
   nest(4, [be32(1, hooks.indexOf(hook.hook)), be32(2, hook.priority)]),

@@ -1,6 +1,6 @@
 import { NETLINK_NETFILTER } from '@tsc/sys';
 
-import { refusal } from '../errors.ts';
+import { NetlinkError, refusal } from '../errors.ts';
 import type { SocketOptions } from '../route/socket.ts';
 import { text } from '../wire/attribute.ts';
 import type { Attribute } from '../wire/attribute.ts';
@@ -14,6 +14,12 @@ import type { NftElement, NftFamily, NftOperation, NftTableName } from './operat
 
 /** Each element asked for is answered by a datagram of its own; so many surely fit into a receive buffer. */
 const ELEMENTS_PER_QUERY = 64;
+/**
+ * For a moment after a set has grown the kernel moves its elements to a larger hash table, and a list of more than one
+ * datagram has some of them twice and others not at all. The former shows; then the list is read again.
+ */
+const LIST_ATTEMPTS = 50;
+const EMPTY = Buffer.alloc(0);
 
 /**
  * A connection to the kernel's nf_tables. Close it when done.
@@ -39,14 +45,17 @@ export class NftSocket implements Disposable {
    * @remarks Privilege: CAP_NET_ADMIN in the user namespace that owns the network namespace.
    */
   transaction(operations: readonly NftOperation[]): void {
-    if (operations.length === 0) return;
+    const { messages, operationIndexes } = encodeTransaction(operations);
+    const last = messages.length - 2;
+    if (last === 0) return; // nothing between begin and end
     // The acknowledgement of the last operation comes after the commit, and only with it.
-    const { failures } = this.#socket.exchange(encodeTransaction(operations), operations.length);
-    const failed = failures.find(({ index }) => operations[index - 1] !== undefined) ?? failures[0];
+    const [failed] = this.#socket.exchange(messages, last).failures;
     if (failed === undefined) return;
-    const operation = operations[failed.index - 1];
+    const index = operationIndexes[failed.index];
+    const operation = index === undefined ? undefined : operations[index];
+    // A refusal of the whole, such as a commit that fails or a missing privilege, is told of the beginning.
     const description = operation === undefined ? 'commit a transaction' : describeOperation(operation);
-    throw refusal(description, failed, failed.index - 1);
+    throw refusal(description, failed, index);
   }
 
   listTables(family: NftFamily): readonly NftTable[] {
@@ -71,10 +80,22 @@ export class NftSocket implements Disposable {
     return this.#list(NFT_MSG.getSet, family, { what: 'sets', attributes: [text(1, table)] }).map(decodeSet);
   }
 
-  /** @throws NetlinkError `NETLINK_NOT_FOUND`: no such table or set */
+  /**
+   * The elements of a set, in no order.
+   *
+   * @throws NetlinkError `NETLINK_NOT_FOUND`: no such table or set
+   * @throws NetlinkError `NETLINK_OVERRUN`: the set did not hold still
+   */
   listElements({ family, table, set }: NftTableName & { readonly set: string }): readonly NftElement[] {
     const attributes = encodeElements(table, set, []);
-    return this.#list(NFT_MSG.getElement, family, { what: `elements of ${set}`, attributes }).flatMap(decodeElements);
+    for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt += 1) {
+      const elements = this.#list(NFT_MSG.getElement, family, { what: `elements of ${set}`, attributes }).flatMap(
+        decodeElements,
+      );
+      const keys = new Set(elements.map(({ key, keyEnd }) => Buffer.concat([key, keyEnd ?? EMPTY]).toString('hex')));
+      if (keys.size === elements.length) return elements;
+    }
+    throw new NetlinkError('NETLINK_OVERRUN', `cannot list elements of ${set}: the set does not hold still`);
   }
 
   /** Those of the elements, asked for by key, that are there, with their data. Without a table there are none. */

@@ -56,6 +56,8 @@ export const planVethHost = (
     peerMac: connection.mac,
     peerNetnsFd: connection.netnsFd,
   }),
+  // With br_netfilter a container that asks for its own published port is sent back by the bridge, not by routing.
+  setLink({ index: indexes.hostIndex, hairpin: true }),
 ];
 
 /** The requests for the container's namespace. */
@@ -91,13 +93,23 @@ export const connectVeth = (connection: VethConnection): VethIndexes => {
   return indexes;
 };
 
+/** Undoes the host's side when the error is of another request than the one that makes the pair. */
+const addVethOrNothing = (connection: VethConnection, indexes: VethIndexes): void => {
+  try {
+    connection.host.batch(planVethHost(connection, indexes));
+  } catch (error) {
+    if (isNetlinkError(error) && error.index !== 0) connection.host.batch([deleteLink({ index: indexes.hostIndex })]);
+    throw error;
+  }
+};
+
 /** An index may be taken, in the namespace by a device that the kernel puts in each (tunl0); then others are tried. */
 const addVethWithFreeIndexes = (connection: VethConnection): VethIndexes => {
   for (let attempt = 1; ; attempt += 1) {
     const hostIndex = randomInt(RANDOM_INDEX_FROM, RANDOM_INDEX_TO);
     const indexes = { hostIndex, containerIndex: attempt === 1 ? FIRST_INDEX : hostIndex };
     try {
-      connection.host.batch(planVethHost(connection, indexes));
+      addVethOrNothing(connection, indexes);
       return indexes;
     } catch (error) {
       if (!isNetlinkError(error) || error.code !== 'NETLINK_BUSY' || attempt === INDEX_ATTEMPTS) throw error;

@@ -1,7 +1,7 @@
 import { invalid } from '../errors.ts';
 import { checkedInterfaceName } from '../interface-name.ts';
 import { formatMac, parseMac } from '../mac.ts';
-import { bytes, decodeAttributeMap, encodeAttributes, nest, readText, text, u32 } from '../wire/attribute.ts';
+import { bytes, decodeAttributeMap, encodeAttributes, nest, readText, text, u32, u8 } from '../wire/attribute.ts';
 import type { Attribute } from '../wire/attribute.ts';
 import { NLM_F_CREATE, NLM_F_EXCL } from '../wire/message.ts';
 import type { Message } from '../wire/message.ts';
@@ -27,6 +27,9 @@ const IFLA_LINKINFO = 18;
 const IFLA_NET_NS_FD = 28;
 const IFLA_INFO_KIND = 1;
 const IFLA_INFO_DATA = 2;
+const IFLA_INFO_SLAVE_KIND = 4;
+const IFLA_INFO_SLAVE_DATA = 5;
+const IFLA_BRPORT_MODE = 4;
 const VETH_INFO_PEER = 1;
 
 /** The loopback device has this index in every network namespace (`LOOPBACK_IFINDEX`). */
@@ -69,6 +72,8 @@ export interface LinkChanges {
   readonly up?: boolean | undefined;
   /** Index of the bridge to become a port of; 0 leaves the present one. */
   readonly master?: number | undefined;
+  /** For a bridge's port: whether frames may leave by the port they came in by. */
+  readonly hairpin?: boolean | undefined;
   readonly mtu?: number | undefined;
   readonly mac?: string | undefined;
 }
@@ -111,6 +116,11 @@ const mtuAttribute = (mtu: number): Attribute => {
   return u32(IFLA_MTU, mtu);
 };
 const macAttribute = (mac: string): Attribute => bytes(IFLA_ADDRESS, parseMac(mac));
+const hairpinAttribute = (hairpin: boolean): Attribute =>
+  nest(IFLA_LINKINFO, [
+    text(IFLA_INFO_SLAVE_KIND, 'bridge'),
+    nest(IFLA_INFO_SLAVE_DATA, [u8(IFLA_BRPORT_MODE, hairpin ? 1 : 0)]),
+  ]);
 const masterAttribute = (index: number): Attribute => u32(IFLA_MASTER, index === 0 ? 0 : checkedIndex(index));
 
 /** Makes a bridge. Fails with `NETLINK_EXISTS` when the name is taken. */
@@ -184,6 +194,7 @@ export const setLink = (options: LinkSelector & LinkChanges): RouteRequest => ({
       ...optional(options.master, masterAttribute),
       ...optional(options.mtu, mtuAttribute),
       ...optional(options.mac, macAttribute),
+      ...optional(options.hairpin, hairpinAttribute),
     ],
   },
 });
