@@ -1,3 +1,24 @@
-import { library } from '../../tsup.library.ts';
+import { cp } from 'node:fs/promises';
 
-export default library();
+import { defineConfig } from 'tsup';
+
+/**
+ * One bundle with every package in it, split so that a command loads its own part only. Chunks lie directly in `dist`,
+ * because `@tsc/sys` looks for its binaries in `../prebuilt` of the file that it ended up in.
+ */
+export default defineConfig({
+  // Programs that others start by path get an entry here, by the name of their file in dist.
+  entry: { main: 'src/main.ts', index: 'src/index.ts' },
+  format: ['esm'],
+  target: 'esnext',
+  platform: 'node',
+  dts: { entry: 'src/index.ts' },
+  sourcemap: false,
+  clean: true,
+  splitting: true,
+  minifySyntax: true,
+  noExternal: [/^@tsc\//, 'yaml', 'tar'],
+  onSuccess: async () => {
+    await cp('../sys/prebuilt', 'prebuilt', { recursive: true, force: true });
+  },
+});

@@ -1,0 +1,105 @@
+import type { Command } from './command.ts';
+
+interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<{ readonly command: Command }>;
+}
+
+/** Every command. Only the one that is called is loaded; the summaries are here for the list of `tsc --help`. */
+export const commands: Readonly<Record<string, CommandEntry>> = {
+  attach: {
+    summary: 'Attach local standard input, output, and error streams to a running container',
+    load: () => import('./commands/attach.ts'),
+  },
+  build: { summary: 'Build an image from a Dockerfile', load: () => import('./commands/build.ts') },
+  cp: {
+    summary: 'Copy files/folders between a container and the local filesystem',
+    load: () => import('./commands/cp.ts'),
+  },
+  create: { summary: 'Create a new container', load: () => import('./commands/create.ts') },
+  exec: { summary: 'Execute a command in a running container', load: () => import('./commands/exec.ts') },
+  images: { summary: 'List images', load: () => import('./commands/images.ts') },
+  import: {
+    summary: 'Import the contents from a tarball to create a filesystem image',
+    load: () => import('./commands/import.ts'),
+  },
+  info: { summary: 'Display system-wide information', load: () => import('./commands/info.ts') },
+  inspect: { summary: 'Return low-level information on containers and images', load: () => import('./commands/inspect.ts') },
+  kill: { summary: 'Kill one or more running containers', load: () => import('./commands/kill.ts') },
+  load: { summary: 'Load an image from a tar archive or STDIN', load: () => import('./commands/load.ts') },
+  logs: { summary: 'Fetch the logs of a container', load: () => import('./commands/logs.ts') },
+  port: {
+    summary: 'List port mappings or a specific mapping for the container',
+    load: () => import('./commands/port.ts'),
+  },
+  ps: { summary: 'List containers', load: () => import('./commands/ps.ts') },
+  rename: { summary: 'Rename a container', load: () => import('./commands/rename.ts') },
+  restart: { summary: 'Restart one or more containers', load: () => import('./commands/restart.ts') },
+  rm: { summary: 'Remove one or more containers', load: () => import('./commands/rm.ts') },
+  rmi: { summary: 'Remove one or more images', load: () => import('./commands/rmi.ts') },
+  run: { summary: 'Create and run a new container from an image', load: () => import('./commands/run.ts') },
+  save: {
+    summary: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
+    load: () => import('./commands/save.ts'),
+  },
+  start: { summary: 'Start one or more stopped containers', load: () => import('./commands/start.ts') },
+  stop: { summary: 'Stop one or more running containers', load: () => import('./commands/stop.ts') },
+  tag: {
+    summary: 'Create a tag TARGET_IMAGE that refers to SOURCE_IMAGE',
+    load: () => import('./commands/tag.ts'),
+  },
+  version: { summary: 'Show the version information', load: () => import('./commands/version.ts') },
+  wait: {
+    summary: 'Block until one or more containers stop, then print their exit codes',
+    load: () => import('./commands/wait.ts'),
+  },
+};
+
+export interface CommandGroup {
+  readonly summary: string;
+  /** Verbs, with the commands that they are. */
+  readonly verbs: Readonly<Record<string, keyof typeof commands>>;
+}
+
+/** `tsc container ls` and `tsc image rm`: the same commands by their longer names. */
+export const commandGroups: Readonly<Record<string, CommandGroup>> = {
+  container: {
+    summary: 'Manage containers',
+    verbs: {
+      attach: 'attach',
+      cp: 'cp',
+      create: 'create',
+      exec: 'exec',
+      inspect: 'inspect',
+      kill: 'kill',
+      list: 'ps',
+      logs: 'logs',
+      ls: 'ps',
+      port: 'port',
+      ps: 'ps',
+      remove: 'rm',
+      rename: 'rename',
+      restart: 'restart',
+      rm: 'rm',
+      run: 'run',
+      start: 'start',
+      stop: 'stop',
+      wait: 'wait',
+    },
+  },
+  image: {
+    summary: 'Manage images',
+    verbs: {
+      build: 'build',
+      import: 'import',
+      inspect: 'inspect',
+      list: 'images',
+      load: 'load',
+      ls: 'images',
+      remove: 'rmi',
+      rm: 'rmi',
+      save: 'save',
+      tag: 'tag',
+    },
+  },
+};
