@@ -31,3 +31,38 @@ export {
 } from './reference.ts';
 export type { Compression } from './layer/compression.ts';
 export { unpackLayer, type LayerLimits, type UnpackedLayer, type UnpackOptions } from './layer/unpack.ts';
+export {
+  annotate,
+  appendLayer,
+  composeImage,
+  emptyImage,
+  imageId,
+  manifestDigest,
+  readImage,
+  withConfig,
+  type ConfigPatch,
+  type EmptyImageOptions,
+  type Image,
+  type Layer,
+} from './image/image.ts';
+export type { Collected, LayersInUse } from './store/garbage.ts';
+export {
+  openImageStore,
+  type CallOptions,
+  type ImageStore,
+  type ImageStoreOptions,
+  type RemoveReport,
+  type StoredImage,
+  type SweepReport,
+  type WriteOptions,
+} from './store/store.ts';
+export {
+  layerFromDirectory,
+  layerFromFiles,
+  type DirectoryLayerOptions,
+  type FileEntry,
+  type FilesLayerOptions,
+} from './image/layer-source.ts';
+export { packLayer, type LayerStream, type Ownership, type PackedLayer, type PackOptions } from './layer/pack.ts';
+export type { SourceMember } from './layer/source-tree.ts';
+export type { TarMember } from './tar/writer.ts';

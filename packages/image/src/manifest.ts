@@ -54,8 +54,8 @@ export const parseManifest = (bytes: Uint8Array, where: string = 'manifest'): Ma
 };
 
 /** @throws {@link ImageError} `DOCUMENT_INVALID` */
-export const parseIndex = (bytes: Uint8Array, where: string = 'index'): Index => {
-  const node = parseDocument(bytes, where);
+export const parseIndex = (bytes: Uint8Array, where: string = 'index', maxBytes?: number): Index => {
+  const node = parseDocument(bytes, where, maxBytes);
   return compact({
     schemaVersion: asSchemaVersion(requiredMember(node, 'schemaVersion')),
     mediaType: optional(node, 'mediaType', asString),

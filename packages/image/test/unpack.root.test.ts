@@ -1,15 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  createReadStream,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { createReadStream, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 
@@ -18,19 +8,9 @@ import { lgetxattr } from '@tsc/sys';
 
 import { describeRoot } from '../../../test/root.ts';
 import { unpackLayer } from '../src/index.ts';
+import { scratch } from './scratch.ts';
 import { type Member, tarOf } from './tar-of.ts';
 import { describeTree, makeTree, tar } from './tree.ts';
-
-const scratch = (): Disposable & { dir: string; at: (name: string) => string } => {
-  const dir = mkdtempSync(join(tmpdir(), 'tsc-image-'));
-  return {
-    dir,
-    at: (name) => join(dir, name),
-    [Symbol.dispose]: () => {
-      rmSync(dir, { recursive: true, force: true });
-    },
-  };
-};
 
 async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);

@@ -1,0 +1,150 @@
+import { Readable } from 'node:stream';
+
+import { goArchitecture, type Descriptor } from '../descriptor.ts';
+import { digestOf, type Digest } from '../digest.ts';
+import { compact } from '../document.ts';
+import { ImageError } from '../errors.ts';
+import { parseImageConfig, type ContainerDefaults, type History, type ImageConfig } from '../image-config.ts';
+import type { Manifest } from '../manifest.ts';
+import { parseManifest } from '../manifest.ts';
+import { OCI_CONFIG, OCI_MANIFEST } from '../media-types.ts';
+
+/** A set of file changes: a tar archive, compressed or not, that can be read as often as one likes. */
+export interface Layer {
+  readonly descriptor: Descriptor;
+  /** Hash of the archive, decompressed. */
+  readonly diffId: Digest;
+  /** The bytes that `descriptor` describes. Whoever asks for them reads them to the end or destroys the stream. */
+  open(): Readable;
+}
+
+/**
+ * An image: an immutable value. Sources make one (the store, an archive, {@link emptyImage}), functions derive others,
+ * sinks take one.
+ */
+export interface Image {
+  /** The exact bytes of the manifest; their hash is the manifest's digest. */
+  readonly manifestBytes: Buffer;
+  readonly manifest: Manifest;
+  /** The exact bytes of the config; their hash is the image's id. */
+  readonly configBytes: Buffer;
+  readonly config: ImageConfig;
+  /** The lowest first. */
+  readonly layers: readonly Layer[];
+}
+
+/** The image's id: the digest of its config. */
+export const imageId = (image: Image): Digest => image.manifest.config.digest;
+
+export const manifestDigest = (image: Image): Digest => digestOf(image.manifestBytes);
+
+const bytesOf = (document: unknown): Buffer => Buffer.from(JSON.stringify(document));
+
+/** Makes an image of a config and its layers, with an OCI manifest. */
+export const composeImage = (
+  config: ImageConfig | Buffer,
+  layers: readonly Layer[],
+  annotations?: Readonly<Record<string, string>>,
+): Image => {
+  const configBytes = Buffer.isBuffer(config) ? config : bytesOf(config);
+  const manifest: Manifest = compact({
+    schemaVersion: 2 as const,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, digest: digestOf(configBytes), size: configBytes.length },
+    layers: layers.map(({ descriptor }) => descriptor),
+    annotations,
+  });
+  return readImage(bytesOf(manifest), configBytes, layers);
+};
+
+/**
+ * An image from documents that somebody else wrote, byte for byte.
+ *
+ * @throws {@link ImageError} `DOCUMENT_INVALID`, `CONTENT_MISMATCH`, and `IMAGE_INVALID`: config, manifest and layers
+ *   do not belong together
+ */
+export const readImage = (manifestBytes: Buffer, configBytes: Buffer, layers: readonly Layer[]): Image => {
+  const manifest = parseManifest(manifestBytes);
+  if (digestOf(configBytes) !== manifest.config.digest) {
+    throw new ImageError('CONTENT_MISMATCH', `config is not ${manifest.config.digest}, which the manifest names`);
+  }
+  const config = parseImageConfig(configBytes);
+  const diffIds = config.rootfs.diff_ids;
+  const fits =
+    manifest.layers.length === layers.length &&
+    diffIds.length === layers.length &&
+    layers.every((layer, i) => layer.diffId === diffIds[i] && layer.descriptor.digest === manifest.layers[i]?.digest);
+  if (!fits) {
+    throw new ImageError(
+      'IMAGE_INVALID',
+      `image ${manifest.config.digest} lists ${String(diffIds.length)} layers in its config and ${String(manifest.layers.length)} in its manifest, or other ones`,
+    );
+  }
+  return { manifestBytes, manifest, configBytes, config, layers };
+};
+
+export interface EmptyImageOptions {
+  /** Go's word for the machine: `amd64`. Default: this one's. */
+  readonly architecture?: string | undefined;
+  readonly variant?: string | undefined;
+  /** Default: `linux`. */
+  readonly os?: string | undefined;
+}
+
+/** An image without layers, Docker's `scratch`. */
+export const emptyImage = (options: EmptyImageOptions = {}): Image =>
+  composeImage(
+    compact({
+      architecture: options.architecture ?? goArchitecture(process.arch),
+      os: options.os ?? 'linux',
+      variant: options.variant,
+      rootfs: { type: 'layers' as const, diff_ids: [] },
+    }),
+    [],
+  );
+
+/** A new image with one more layer on top. `history` says what made it, for `docker history`. */
+export const appendLayer = (image: Image, layer: Layer, history: History = {}): Image =>
+  composeImage(
+    {
+      ...image.config,
+      rootfs: { type: 'layers', diff_ids: [...image.config.rootfs.diff_ids, layer.diffId] },
+      history: [...(image.config.history ?? []), history],
+    },
+    [...image.layers, layer],
+    image.manifest.annotations,
+  );
+
+/** Members of the config to replace; those of `config` replace one by one, and `undefined` takes a member away. */
+export interface ConfigPatch {
+  readonly created?: string | undefined;
+  readonly author?: string | undefined;
+  readonly architecture?: string | undefined;
+  readonly variant?: string | undefined;
+  readonly os?: string | undefined;
+  readonly config?: ContainerDefaults | undefined;
+  /** Appended to the history, as a step without a layer. */
+  readonly history?: History | undefined;
+}
+
+/** A new image with another config: `withConfig(image, { config: { Cmd: ['node', 'app.js'] } })`. */
+export const withConfig = (image: Image, patch: ConfigPatch): Image => {
+  const { config, history, ...rest } = patch;
+  const step = history === undefined ? [] : [{ ...history, empty_layer: true }];
+  const changed = compact({
+    ...image.config,
+    ...rest,
+    config: compact({ ...image.config.config, ...config }),
+    history:
+      step.length + (image.config.history?.length ?? 0) === 0 ? undefined : [...(image.config.history ?? []), ...step],
+  });
+  return composeImage(
+    { ...changed, architecture: patch.architecture ?? image.config.architecture, os: patch.os ?? image.config.os },
+    image.layers,
+    image.manifest.annotations,
+  );
+};
+
+/** A new image whose manifest has these annotations besides its own. */
+export const annotate = (image: Image, annotations: Readonly<Record<string, string>>): Image =>
+  composeImage(image.configBytes, image.layers, { ...image.manifest.annotations, ...annotations });

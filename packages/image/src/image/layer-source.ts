@@ -1,0 +1,91 @@
+import { lstatSync } from 'node:fs';
+
+import { ImageError, quote } from '../errors.ts';
+import { layerMediaType } from '../layer/compression.ts';
+import { packLayer, type Ownership, type PackOptions } from '../layer/pack.ts';
+import type { SourceMember } from '../layer/source-tree.ts';
+import type { Layer } from './image.ts';
+
+export type DirectoryLayerOptions = PackOptions;
+
+/** A file or directory to put into a layer. */
+export interface FileEntry {
+  /** Place in the image. */
+  readonly path: string;
+  /** The file's bytes; text is written as UTF-8. */
+  readonly content?: string | Uint8Array | undefined;
+  /** Or a file on this machine to read them from. */
+  readonly sourcePath?: string | undefined;
+  /** Or the target of a symbolic link. None of the three makes a directory. */
+  readonly linkTarget?: string | undefined;
+  /** Default: the source file's permissions, else 0644 for a file and 0755 for a directory. */
+  readonly mode?: number | undefined;
+  readonly uid?: number | undefined;
+  readonly gid?: number | undefined;
+}
+
+export interface FilesLayerOptions extends Ownership {
+  readonly signal?: AbortSignal | undefined;
+  readonly compression?: PackOptions['compression'];
+}
+
+/** Reads the source once for its hashes; opening the layer reads it again, so nothing is copied. */
+const layerOf = async (source: () => string | Iterable<SourceMember>, options: PackOptions): Promise<Layer> => {
+  const { stream, packed } = packLayer(source(), options);
+  stream.resume();
+  const { digest, size, diffId, compression } = await packed;
+  const { signal: _signal, ...again } = options;
+  return {
+    descriptor: { mediaType: layerMediaType(compression), digest, size },
+    diffId,
+    open: () => packLayer(source(), again).stream,
+  };
+};
+
+/**
+ * A layer with the files of a directory, by default at the root of the image.
+ *
+ * The directory is read now for the digests and again by whoever stores the layer, who refuses it
+ * (`CONTENT_MISMATCH`) if the files changed meanwhile.
+ *
+ * @example appendLayer(image, await layerFromDirectory('dist', { targetPath: '/app', uid: 0, gid: 0, mtime: new Date(0) }))
+ */
+export const layerFromDirectory = (dir: string, options: DirectoryLayerOptions = {}): Promise<Layer> =>
+  layerOf(() => dir, options);
+
+/** A layer with the files listed, and the directories that lead to them. Default owner is root, default time 1970. */
+export const layerFromFiles = (files: readonly FileEntry[], options: FilesLayerOptions = {}): Promise<Layer> =>
+  layerOf(() => filesToMembers(files), { mtime: new Date(0), ...options });
+
+const kindOf = (file: FileEntry): Pick<SourceMember, 'type' | 'size' | 'mode' | 'content' | 'path' | 'linkName'> => {
+  if (file.linkTarget !== undefined) return { type: 'symlink', size: 0, mode: 0o777, linkName: file.linkTarget };
+  if (file.sourcePath !== undefined) {
+    const stat = lstatSync(file.sourcePath);
+    if (!stat.isFile())
+      throw new ImageError('LAYER_INVALID', `cannot put ${quote(file.sourcePath)} into a layer: it is no file`, {
+        path: file.sourcePath,
+      });
+    return { type: 'file', size: stat.size, mode: stat.mode & 0o7777, path: file.sourcePath };
+  }
+  if (file.content === undefined) return { type: 'directory', size: 0, mode: 0o755 };
+  const content = Buffer.from(file.content as string);
+  return { type: 'file', size: content.length, mode: 0o644, content };
+};
+
+const filesToMembers = (files: readonly FileEntry[]): readonly SourceMember[] => {
+  const members = new Map<string, SourceMember>();
+  for (const file of files) {
+    const parts = file.path.split('/').filter((part) => part !== '' && part !== '.');
+    if (parts.includes('..'))
+      throw new ImageError('LAYER_UNSAFE', `refused ${quote(file.path)}: it contains ".."`, { path: file.path });
+    for (let depth = 1; depth < parts.length; depth += 1) {
+      const name = parts.slice(0, depth).join('/');
+      if (!members.has(name))
+        members.set(name, { type: 'directory', name, mode: 0o755, uid: 0, gid: 0, size: 0, mtimeNs: 0n });
+    }
+    const { mode, ...kind } = kindOf(file);
+    const name = parts.join('/');
+    members.set(name, { ...kind, mode: file.mode ?? mode, name, uid: file.uid ?? 0, gid: file.gid ?? 0, mtimeNs: 0n });
+  }
+  return [...members.values()].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
+};

@@ -1,0 +1,75 @@
+import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+
+import type { Digest } from '../digest.ts';
+import { asDigest, asInteger, parseDocument, requiredMember } from '../document.ts';
+import { syncPath } from './durable.ts';
+import { addName, readStoreIndex, writeStoreIndex, type IndexEntry } from './index-file.ts';
+import { lock } from './lock.ts';
+import { blobFile, layerDir, type StorePaths } from './paths.ts';
+
+/** What is known of an unpacked layer without walking it; stored beside its directory. */
+export interface LayerRecord {
+  readonly diffId: Digest;
+  readonly contentBytes: number;
+}
+
+/** Content in a workspace, complete and verified, that waits for its place. */
+export interface Staged {
+  /** Files by digest. */
+  readonly blobs: Map<Digest, string>;
+  /** Directories and what is known of them, by chain id. */
+  readonly layers: Map<Digest, { readonly dir: string; readonly record: LayerRecord }>;
+}
+
+export interface NamedEntry {
+  readonly entry: IndexEntry;
+  /** Full references; none for an image known by its id only. */
+  readonly names: readonly string[];
+}
+
+export const layerRecordFile = (paths: StorePaths, chainId: Digest): string => `${layerDir(paths, chainId)}.json`;
+
+export const readLayerRecord = (paths: StorePaths, chainId: Digest): LayerRecord => {
+  const file = layerRecordFile(paths, chainId);
+  const node = parseDocument(readFileSync(file), file);
+  return {
+    diffId: asDigest(requiredMember(node, 'diffId')),
+    contentBytes: asInteger(requiredMember(node, 'contentBytes')),
+  };
+};
+
+/**
+ * Puts staged content into place and then names it, so that a reader sees whole images only. Killed in between, it
+ * leaves content that nothing names, for the next garbage collection.
+ */
+export const commit = async (
+  paths: StorePaths,
+  staged: Staged,
+  { images, signal }: { readonly images: readonly NamedEntry[]; readonly signal?: AbortSignal | undefined },
+): Promise<void> => {
+  for (const file of staged.blobs.values()) syncPath(file);
+  using _held = await lock(paths.lockFile, signal);
+  for (const [chainId, { dir, record }] of staged.layers) placeLayer(paths, chainId, { dir, record });
+  for (const [digest, file] of staged.blobs)
+    if (!existsSync(blobFile(paths, digest))) renameSync(file, blobFile(paths, digest));
+  syncPath(paths.layersDir);
+  syncPath(paths.blobsDir);
+  let index = readStoreIndex(paths);
+  for (const { entry, names } of images) {
+    for (const name of names.length === 0 ? [undefined] : names) index = addName(index, entry, name);
+  }
+  writeStoreIndex(paths, index);
+};
+
+/** Another process may have unpacked the same layer meanwhile; its directory is as good. */
+const placeLayer = (
+  paths: StorePaths,
+  chainId: Digest,
+  { dir, record }: { readonly dir: string; readonly record: LayerRecord },
+): void => {
+  const target = layerDir(paths, chainId);
+  if (existsSync(target)) return;
+  writeFileSync(layerRecordFile(paths, chainId), JSON.stringify(record), { mode: 0o600 });
+  syncPath(layerRecordFile(paths, chainId));
+  renameSync(dir, target);
+};

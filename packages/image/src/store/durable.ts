@@ -1,0 +1,24 @@
+import { closeSync, constants, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Makes a finished file or directory survive power loss. */
+export const syncPath = (path: string): void => {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+};
+
+/**
+ * Replaces a file as a whole: readers see the old bytes or the new ones. Callers hold the lock that the file changes
+ * under, so the temporary name is free, or left behind by somebody dead.
+ */
+export const replaceFile = (file: string, bytes: Uint8Array | string): void => {
+  const beside = `${file}.new`;
+  writeFileSync(beside, bytes, { mode: 0o600 });
+  syncPath(beside);
+  renameSync(beside, file);
+  syncPath(dirname(file));
+};

@@ -1,0 +1,35 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { flock, hasCode, LOCK_EX, LOCK_NB } from '@tsc/sys';
+
+const PAUSE_MAX_MS = 50;
+
+/** Takes an exclusive lock without waiting; `undefined` when another holder, in this process or another, has it. */
+export const tryLock = (file: string): Disposable | undefined => {
+  const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
+  try {
+    flock(fd, LOCK_EX | LOCK_NB);
+  } catch (error) {
+    closeSync(fd);
+    if (hasCode(error, 'EAGAIN', 'EWOULDBLOCK')) return undefined;
+    throw error;
+  }
+  let held = true;
+  return {
+    [Symbol.dispose]: () => {
+      if (held) closeSync(fd);
+      held = false;
+    },
+  };
+};
+
+/** Waits for an exclusive lock without blocking the event loop. The kernel releases it when its holder dies. */
+export const lock = async (file: string, signal?: AbortSignal): Promise<Disposable> => {
+  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
+    signal?.throwIfAborted();
+    const held = tryLock(file);
+    if (held !== undefined) return held;
+    await sleep(pauseMs, undefined, { signal });
+  }
+};
