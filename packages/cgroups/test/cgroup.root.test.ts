@@ -28,7 +28,8 @@ describeRoot('a cgroup', () => {
   it('limits how many processes there are', async () => {
     await using cgroup = create({ pidsMax: 3 });
     expect(cgroup.stats().pids?.limit).toBe(3);
-    await using member = startMember(cgroup, 'sleep 100 & sleep 100 & sleep 100 & wait');
+    const idle = 'sleep 100 >/dev/null 2>&1 &';
+    await using member = startMember(cgroup, `${idle} ${idle} ${idle} wait`);
     const { status, output } = await member.ended;
     expect(status).not.toBe(0);
     expect(output).toMatch(/fork/i);
