@@ -14,7 +14,10 @@ interface Request {
 /** What the kernel does with the program, for the few instructions that there are. */
 function run(program: Uint8Array, { type, major, minor, access }: Request): boolean {
   const code = new DataView(program.buffer);
-  const bits = [...access].reduce((sum, letter) => sum | ({ m: 1, r: 2, w: 4 }[letter] ?? 0), 0);
+  const bits = Object.entries({ m: 1, r: 2, w: 4 }).reduce(
+    (sum, [letter, bit]) => sum | (access.includes(letter) ? bit : 0),
+    0,
+  );
   const context = new Map([
     [0, (bits << 16) | (type === 'b' ? 1 : 2)],
     [4, major],
