@@ -66,3 +66,8 @@ export {
 export { packLayer, type LayerStream, type Ownership, type PackedLayer, type PackOptions } from './layer/pack.ts';
 export type { SourceMember } from './layer/source-tree.ts';
 export type { TarMember } from './tar/writer.ts';
+export { applyChanges } from './archive/changes.ts';
+export { importImage, type ByteSource, type ImportOptions } from './archive/import.ts';
+export { loadArchive, type LoadedImage, type LoadOptions } from './archive/load.ts';
+export { archiveImages, saveArchive, type ArchiveOptions, type NamedImage } from './archive/save.ts';
+export { recompressImage, recompressLayer, type RecompressOptions } from './image/recompress.ts';

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
 
@@ -6,6 +5,7 @@ import type { Digest } from '../digest.ts';
 import { ImageError, quote } from '../errors.ts';
 import { encodeHeader, padding, TRAILER } from '../tar/writer.ts';
 import { compress, type Compression } from './compression.ts';
+import { Meter } from './meter.ts';
 import { walkDirectory, type SourceMember, type WalkOptions } from './source-tree.ts';
 
 /** What to write instead of what the files have. */
@@ -130,24 +130,7 @@ function* gathered(pieces: Iterable<Buffer>, signal: AbortSignal | undefined): G
   if (bytes > 0) yield Buffer.concat(waiting);
 }
 
-class Meter {
-  bytes = 0;
-  readonly #hash: Hash = createHash('sha256');
-
-  async *pass(stream: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, void> {
-    for await (const chunk of stream) {
-      this.bytes += chunk.length;
-      this.#hash.update(chunk);
-      yield chunk;
-    }
-  }
-
-  digest(): Digest {
-    return `sha256:${this.#hash.digest('hex')}`;
-  }
-}
-
-export const membersOf = (source: string | Iterable<SourceMember>, options: PackOptions): Iterable<SourceMember> =>
+const membersOf = (source: string | Iterable<SourceMember>, options: PackOptions): Iterable<SourceMember> =>
   below(typeof source === 'string' ? walkDirectory(source, options) : source, targetParts(options.targetPath ?? ''));
 
 /** A stream of a layer's bytes; `packed` settles when it has been read to its end, and rejects when it fails. */

@@ -1,4 +1,3 @@
-import { createHash, type Hash } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
@@ -7,6 +6,7 @@ import { ImageError } from '../errors.ts';
 import type { TarLimits, TarSink } from '../tar/entry.ts';
 import { TarReader } from '../tar/reader.ts';
 import { decompress, detectStream, type Compression } from './compression.ts';
+import { Meter } from './meter.ts';
 import { TreeWriter } from './tree-writer.ts';
 
 /** Bounds on what an archive may cost; see the README for the defaults. */
@@ -42,28 +42,6 @@ const DEFAULT_RATIO_FLOOR = 1024 ** 3;
 const SLICE_BYTES = 64 * 1024;
 const TURN_MS = 10;
 
-/** Counts and hashes what passes. */
-class Meter {
-  bytes = 0;
-  readonly #hash: Hash = createHash('sha256');
-
-  add(chunk: Buffer): void {
-    this.bytes += chunk.length;
-    this.#hash.update(chunk);
-  }
-
-  digest(): Digest {
-    return `sha256:${this.#hash.digest('hex')}`;
-  }
-}
-
-async function* metered(stream: AsyncIterable<Buffer>, meter: Meter): AsyncGenerator<Buffer, void, void> {
-  for await (const chunk of stream) {
-    meter.add(chunk);
-    yield chunk;
-  }
-}
-
 /**
  * Reads a layer (plain, gzip or zstd, told by its first bytes) in one pass into a sink, and says what it was. Nothing
  * is held in memory but the current chunk.
@@ -80,7 +58,7 @@ export const readLayer = async (
   const [blob, diff] = [new Meter(), new Meter()];
   const reader = new TarReader(sink, limits);
   let turnEnds = performance.now() + TURN_MS;
-  for await (const chunk of decompress({ ...detected, stream: metered(detected.stream, blob) })) {
+  for await (const chunk of decompress({ ...detected, stream: blob.pass(detected.stream) })) {
     diff.add(chunk);
     checkRatio(blob.bytes, diff.bytes, limits);
     for (let at = 0; at < chunk.length; at += SLICE_BYTES) {

@@ -1,9 +1,10 @@
-import { closeSync, constants, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, createReadStream, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { chainIds, digestHex, digestOf, type Digest } from '../digest.ts';
 import { ImageError } from '../errors.ts';
 import { imageId, manifestDigest, type Image, type Layer } from '../image/image.ts';
+import { layerMediaType } from '../layer/compression.ts';
 import { readLayer, unpackLayer, type LayerLimits, type ReadLayer } from '../layer/unpack.ts';
 import { OCI_MANIFEST } from '../media-types.ts';
 import type { TarSink } from '../tar/entry.ts';
@@ -47,6 +48,23 @@ export class Ingest {
     const platform = variant === undefined ? { architecture, os } : { architecture, os, variant };
     const descriptor = { mediaType, digest, size: image.manifestBytes.length, platform };
     return { descriptor, id: imageId(image), name: undefined, sizeBytes };
+  }
+
+  /** Takes a file of the workspace, whose digest was computed while it was written, for a blob. */
+  adopt(digest: Digest, file: string): void {
+    this.staged.blobs.set(digest, file);
+  }
+
+  /** Stages a lowest layer whose digests are known only when it has been read. */
+  async firstLayer(source: AsyncIterable<Uint8Array>): Promise<Layer> {
+    const [file, dir] = [this.#work.path('first-blob'), this.#work.path('first-layer')];
+    mkdirSync(dir, { mode: 0o755 });
+    const read = await unpackLayer(copied(source, file), dir, this.#options);
+    const { digest, size, diffId, contentBytes } = read;
+    this.adopt(digest, file);
+    this.staged.layers.set(diffId, { dir, record: { diffId, contentBytes } });
+    const descriptor = { mediaType: layerMediaType(read.compression), digest, size };
+    return { descriptor, diffId, open: () => createReadStream(file) };
   }
 
   async #document(bytes: Buffer): Promise<void> {

@@ -1,0 +1,64 @@
+import { Readable } from 'node:stream';
+
+import { compress, decompress, detectStream, layerMediaType, type Compression } from '../layer/compression.ts';
+import { Meter } from '../layer/meter.ts';
+import { composeImage, type Image, type Layer } from './image.ts';
+
+export interface RecompressOptions {
+  /** Of gzip, 1 to 9; default 6. */
+  readonly level?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const stream = (layer: Layer, compression: Compression, level: number | undefined): Readable =>
+  compress(
+    Readable.from(
+      (async function* () {
+        yield* decompress(await detectStream(layer.open()));
+      })(),
+      { objectMode: false },
+    ),
+    compression,
+    level,
+  );
+
+/** The same changes in another compression. Compresses once for the digest, and again whenever the layer is opened. */
+export const recompressLayer = async (
+  layer: Layer,
+  compression: Compression,
+  { level, signal }: RecompressOptions = {},
+): Promise<Layer> => {
+  const meter = new Meter();
+  for await (const chunk of stream(layer, compression, level) as AsyncIterable<Buffer>) {
+    signal?.throwIfAborted();
+    meter.add(chunk);
+  }
+  return {
+    descriptor: { mediaType: layerMediaType(compression), digest: meter.digest(), size: meter.bytes },
+    diffId: layer.diffId,
+    open: () => stream(layer, compression, level),
+  };
+};
+
+/** A new image, with the same config and id, whose layers are compressed so; layers that are already stay as they are. */
+export const recompressImage = async (
+  image: Image,
+  compression: Compression,
+  options: RecompressOptions = {},
+): Promise<Image> => {
+  const layers: Layer[] = [];
+  for (const layer of image.layers) {
+    const is = await compressionOf(layer);
+    layers.push(is === compression ? layer : await recompressLayer(layer, compression, options));
+  }
+  return composeImage(image.configBytes, layers, image.manifest.annotations);
+};
+
+const compressionOf = async (layer: Layer): Promise<Compression> => {
+  const source = layer.open();
+  try {
+    return (await detectStream(source)).compression;
+  } finally {
+    source.destroy();
+  }
+};
