@@ -134,9 +134,10 @@ describeRoot('a host, its containers and its neighbours', () => {
       ];
       publishPorts(nft, published);
 
-      using _a = await a.startNode(serverSource, 'a', '80');
-      using _server = await server.startNode(serverSource, 'server', '8080');
-      using _inner = await inner.startNode(serverSource, 'inner', '80');
+      using servers = new DisposableStack();
+      servers.use(await a.startNode(serverSource, 'a', '80'));
+      servers.use(await server.startNode(serverSource, 'server', '8080'));
+      servers.use(await inner.startNode(serverSource, 'inner', '80'));
 
       const matrix = async (cases: readonly (readonly [TestNetns, string, string, string?])[]): Promise<void> => {
         const found = await Promise.all(cases.map(([from, target, , protocol]) => fetchLine(from, target, protocol)));

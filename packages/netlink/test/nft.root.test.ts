@@ -40,7 +40,7 @@ describeRoot('nf_tables', () => {
     const nat: readonly NftExpression[] = [
       { name: 'immediate', destination: 1, data: Buffer.of(10, 0, 0, 1) },
       { name: 'immediate', destination: 9, data: Buffer.of(0, 80) },
-      { name: 'nat', type: 'snat', family: 2, addressMin: 1, portMin: 9 },
+      { name: 'nat', type: 'snat', family: 2, addressMin: 1, addressMax: 1, portMin: 9, portMax: 9, flags: 3 },
     ];
     socket.transaction([
       addTable,

@@ -80,7 +80,7 @@ export interface Acknowledgement {
 
 /** Reads a message of type {@link NLMSG_ERROR}, which also carries success. */
 export const decodeAcknowledgement = ({ flags, sequence, payload }: ReceivedMessage): Acknowledgement => {
-  const errno = -payload.readInt32LE(0);
+  const errno = Math.abs(payload.readInt32LE(0)); // negative on the wire
   // The request comes back behind the number: its header alone when capped or successful, else the whole of it.
   const echoed = (flags & NLM_F_CAPPED) !== 0 || errno === 0 ? HEADER_BYTES : payload.readUInt32LE(4);
   const explained = (flags & NLM_F_ACK_TLVS) !== 0;

@@ -218,7 +218,7 @@ const checkedDump = (
   done: ReceivedMessage,
   replies: readonly ReceivedMessage[],
 ): readonly ReceivedMessage[] => {
-  const errno = done.payload.length >= 4 ? -done.payload.readInt32LE(0) : 0;
+  const errno = done.payload.length >= 4 ? Math.abs(done.payload.readInt32LE(0)) : 0;
   if (errno !== 0) throw refusal(description, { errno, text: undefined }, 0);
   return replies;
 };
