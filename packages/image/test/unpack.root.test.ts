@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 
 import { expect, it } from '@jest/globals';
@@ -12,9 +13,11 @@ import { scratch } from './scratch.ts';
 import { type Member, tarOf } from './tar-of.ts';
 import { describeTree, makeTree, tar } from './tree.ts';
 
-async function* inPieces(bytes: Buffer, size: number): AsyncGenerator<Buffer> {
+function* pieces(bytes: Buffer, size: number): Generator<Buffer> {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
+
+const inPieces = (bytes: Buffer, size: number): Readable => Readable.from(pieces(bytes, size));
 
 const unpack = (members: readonly Member[], dir: string) => unpackLayer(inPieces(tarOf(members), 1000), dir);
 
@@ -208,14 +211,14 @@ describeRoot('unpackLayer', () => {
   it('stops when told', async () => {
     using tmp = scratch();
     const abort = new AbortController();
-    const endless = async function* (): AsyncGenerator<Buffer> {
+    const endless = function* (): Generator<Buffer> {
       yield tarOf([{ name: 'x', size: 2 ** 33 - 1 }]).subarray(0, 512);
       for (;;) {
         yield Buffer.alloc(65_536);
         abort.abort();
       }
     };
-    await expect(unpackLayer(endless(), tmp.dir, { signal: abort.signal })).rejects.toMatchObject({
+    await expect(unpackLayer(Readable.from(endless()), tmp.dir, { signal: abort.signal })).rejects.toMatchObject({
       name: 'AbortError',
     });
   });

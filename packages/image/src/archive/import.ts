@@ -54,7 +54,7 @@ export const importImage = async (
   ]);
   const entry = await ingest.image(image);
   await commit(store.paths, ingest.staged, { images: [{ entry, names }], signal: options.signal });
-  return store.resolve(entry.id);
+  return await store.resolve(entry.id);
 };
 
 const describe = ({ platform, created = new Date(), message = '' }: ImportOptions): Omit<ImageConfig, 'rootfs'> => {

@@ -34,7 +34,7 @@ const layerOf = async (source: () => string | Iterable<SourceMember>, options: P
   const { stream, packed } = packLayer(source(), options);
   stream.resume();
   const { digest, size, diffId, compression } = await packed;
-  const { signal: _signal, ...again } = options;
+  const again = { ...options, signal: undefined };
   return {
     descriptor: { mediaType: layerMediaType(compression), digest, size },
     diffId,

@@ -42,9 +42,9 @@ export const detectStream = async (source: AsyncIterable<Uint8Array>): Promise<D
   const iterator = source[Symbol.asyncIterator]();
   let head: Buffer = Buffer.alloc(0);
   while (head.length < MAGIC_BYTES) {
-    const { done, value } = await iterator.next();
-    if (done === true) break;
-    head = Buffer.concat([head, value]);
+    const next = await iterator.next();
+    if (next.done === true) break;
+    head = Buffer.concat([head, next.value]);
   }
   return { compression: detectCompression(head), stream: rest(head, iterator) };
 };

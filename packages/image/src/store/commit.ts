@@ -4,7 +4,7 @@ import type { Digest } from '../digest.ts';
 import { asDigest, asInteger, parseDocument, requiredMember } from '../document.ts';
 import { syncPath } from './durable.ts';
 import { addName, readStoreIndex, writeStoreIndex, type IndexEntry } from './index-file.ts';
-import { lock } from './lock.ts';
+import { locked } from './lock.ts';
 import { blobFile, layerDir, type StorePaths } from './paths.ts';
 
 /** What is known of an unpacked layer without walking it; stored beside its directory. */
@@ -48,17 +48,22 @@ export const commit = async (
   { images, signal }: { readonly images: readonly NamedEntry[]; readonly signal?: AbortSignal | undefined },
 ): Promise<void> => {
   for (const file of staged.blobs.values()) syncPath(file);
-  using _held = await lock(paths.lockFile, signal);
+  await locked(paths.lockFile, signal, () => {
+    placeAll(paths, staged);
+    let index = readStoreIndex(paths);
+    for (const { entry, names } of images) {
+      for (const name of names.length === 0 ? [undefined] : names) index = addName(index, entry, name);
+    }
+    writeStoreIndex(paths, index);
+  });
+};
+
+const placeAll = (paths: StorePaths, staged: Staged): void => {
   for (const [chainId, { dir, record }] of staged.layers) placeLayer(paths, chainId, { dir, record });
   for (const [digest, file] of staged.blobs)
     if (!existsSync(blobFile(paths, digest))) renameSync(file, blobFile(paths, digest));
   syncPath(paths.layersDir);
   syncPath(paths.blobsDir);
-  let index = readStoreIndex(paths);
-  for (const { entry, names } of images) {
-    for (const name of names.length === 0 ? [undefined] : names) index = addName(index, entry, name);
-  }
-  writeStoreIndex(paths, index);
 };
 
 /** Another process may have unpacked the same layer meanwhile; its directory is as good. */

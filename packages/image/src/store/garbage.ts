@@ -7,7 +7,7 @@ import { parseImageConfig } from '../image-config.ts';
 import { parseIndex, parseManifest, type Index } from '../manifest.ts';
 import { isIndexType, isManifestType } from '../media-types.ts';
 import { readEntries, readStoreIndex } from './index-file.ts';
-import { lock } from './lock.ts';
+import { locked } from './lock.ts';
 import { blobFile, type StorePaths } from './paths.ts';
 import { heldContent, Workspace, type Kept } from './workspace.ts';
 
@@ -53,16 +53,28 @@ export const collectGarbage = async (
   options: { readonly layersInUse?: LayersInUse | undefined; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Collected> => {
   await using work = await Workspace.create(paths, options.signal);
-  using _held = await lock(paths.lockFile, options.signal);
-  const used = new Set([...((await options.layersInUse?.()) ?? [])].map((dir) => basename(dir)));
+  return await locked(paths.lockFile, options.signal, async () => {
+    const used = new Set([...((await options.layersInUse?.()) ?? [])].map((dir) => basename(dir)));
+    return dropGarbage(paths, work, used);
+  });
+};
+
+/** Layers go into the workspace, which is removed when the lock is free again. */
+const dropGarbage = (paths: StorePaths, work: Workspace, used: ReadonlySet<string>): Collected => {
   const [marked, held] = [markReachable(paths, readStoreIndex(paths)), heldContent(paths)];
   const isGarbageLayer = (hex: string): boolean => !marked.layers.has(hex) && !held.layers.has(hex) && !used.has(hex);
   const layers = readdirSync(paths.layersDir).filter((name) => HEX.test(name) && isGarbageLayer(name));
-  for (const hex of layers) {
-    renameSync(join(paths.layersDir, hex), work.path(hex));
-    rmSync(join(paths.layersDir, `${hex}.json`), { force: true });
-  }
+  for (const hex of layers) renameSync(join(paths.layersDir, hex), work.path(hex));
+  removeLoneRecords(paths);
   const blobs = readdirSync(paths.blobsDir).filter((hex) => !marked.blobs.has(hex) && !held.blobs.has(hex));
   for (const hex of blobs) rmSync(join(paths.blobsDir, hex));
   return { blobs: blobs.map((hex): Digest => `sha256:${hex}`), layers: layers.map((hex): Digest => `sha256:${hex}`) };
+};
+
+/** The record of a layer is written before the layer comes, and goes after it. */
+const removeLoneRecords = (paths: StorePaths): void => {
+  const names = new Set(readdirSync(paths.layersDir));
+  for (const name of names) {
+    if (name.endsWith('.json') && !names.has(name.slice(0, -'.json'.length))) rmSync(join(paths.layersDir, name));
+  }
 };

@@ -55,9 +55,9 @@ export const readEntries = (index: Index): readonly IndexEntry[] =>
 
 /** The same image under another name, or none. */
 export const renameEntry = (entry: IndexEntry, name: string | undefined): IndexEntry => {
-  const { [REF_NAME]: _name, ...others } = entry.descriptor.annotations ?? {};
+  const others = Object.entries(entry.descriptor.annotations ?? {}).filter(([key]) => key !== REF_NAME);
   const annotations = {
-    ...others,
+    ...Object.fromEntries(others),
     [ID]: entry.id,
     [SIZE]: String(entry.sizeBytes),
     ...(name === undefined ? {} : { [REF_NAME]: name }),

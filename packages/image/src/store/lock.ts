@@ -25,11 +25,25 @@ export const tryLock = (file: string): Disposable | undefined => {
 };
 
 /** Waits for an exclusive lock without blocking the event loop. The kernel releases it when its holder dies. */
-export const lock = async (file: string, signal?: AbortSignal): Promise<Disposable> => {
+const lock = async (file: string, signal?: AbortSignal): Promise<Disposable> => {
   for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, PAUSE_MAX_MS)) {
     signal?.throwIfAborted();
     const held = tryLock(file);
     if (held !== undefined) return held;
     await sleep(pauseMs, undefined, { signal });
+  }
+};
+
+/** Acts while holding the lock on `file`. Locks are not reentrant: nothing in `act` may want the same one. */
+export const locked = async <T>(
+  file: string,
+  signal: AbortSignal | undefined,
+  act: () => T | Promise<T>,
+): Promise<T> => {
+  const held = await lock(file, signal);
+  try {
+    return await act();
+  } finally {
+    held[Symbol.dispose]();
   }
 };

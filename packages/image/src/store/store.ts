@@ -24,7 +24,7 @@ import {
   type IndexEntry,
 } from './index-file.ts';
 import { Ingest } from './ingest.ts';
-import { lock } from './lock.ts';
+import { locked } from './lock.ts';
 import { findImage, namesOf, type Found } from './lookup.ts';
 import { blobFile, layerDir, storePaths, type StorePaths } from './paths.ts';
 import { sweepWorkspaces, Workspace } from './workspace.ts';
@@ -86,6 +86,13 @@ export const storeNames = (names: readonly string[]): readonly string[] =>
     }
     return formatReference(reference);
   });
+
+/** What left the index; `id` only when the image itself did. */
+interface Forgotten {
+  readonly untagged: readonly string[];
+  readonly id: Digest | undefined;
+  readonly layers: readonly Digest[];
+}
 
 /** Images on disk; see {@link openImageStore}. Holds nothing open, and other processes may use the same directory. */
 export class ImageStore {
@@ -155,9 +162,10 @@ export class ImageStore {
   /** Gives an image one more name; another image that had it keeps its id only. */
   async tag(source: string, target: string, { signal }: CallOptions = {}): Promise<void> {
     const [name] = storeNames([target]);
-    using _held = await lock(this.paths.lockFile, signal);
-    const index = readStoreIndex(this.paths);
-    writeStoreIndex(this.paths, addName(index, findImage(readEntries(index), source).entry, name));
+    await locked(this.paths.lockFile, signal, () => {
+      const index = readStoreIndex(this.paths);
+      writeStoreIndex(this.paths, addName(index, findImage(readEntries(index), source).entry, name));
+    });
   }
 
   /**
@@ -170,9 +178,10 @@ export class ImageStore {
     nameOrId: string,
     options: CallOptions & { readonly force?: boolean | undefined } = {},
   ): Promise<RemoveReport> {
-    const report = await this.#forget(nameOrId, options);
+    const { force = false, signal } = options;
+    const report = await locked(this.paths.lockFile, signal, () => this.#forget(nameOrId, force));
     if (report.id === undefined) return { untagged: report.untagged, deleted: [] };
-    const { layers } = await collectGarbage(this.paths, { layersInUse: this.#layersInUse, signal: options.signal });
+    const { layers } = await collectGarbage(this.paths, { layersInUse: this.#layersInUse, signal });
     const gone = new Set(layers);
     return { untagged: report.untagged, deleted: [report.id, ...report.layers.filter((chainId) => gone.has(chainId))] };
   }
@@ -184,11 +193,7 @@ export class ImageStore {
   }
 
   /** Takes the image, or one name of it, out of the index. `id` says that the image went. */
-  async #forget(
-    nameOrId: string,
-    { force = false, signal }: CallOptions & { readonly force?: boolean | undefined },
-  ): Promise<{ untagged: readonly string[]; id: Digest | undefined; layers: readonly Digest[] }> {
-    using _held = await lock(this.paths.lockFile, signal);
+  #forget(nameOrId: string, force: boolean): Forgotten {
     const index = readStoreIndex(this.paths);
     const entries = readEntries(index);
     const found = findImage(entries, nameOrId);
@@ -277,11 +282,12 @@ export const openImageStore = async ({ rootDir, layersInUse }: ImageStoreOptions
   for (const dir of [rootDir, paths.contentDir, paths.blobsDir, paths.layersDir, paths.workDir]) {
     mkdirSync(dir, { recursive: true, mode: 0o700 });
   }
-  using _held = await lock(paths.lockFile);
-  if (isLaidOut(paths)) return store;
-  replaceFile(paths.indexFile, `${JSON.stringify(EMPTY_INDEX)}\n`);
-  // Last: its presence says that the rest is there.
-  replaceFile(paths.layoutFile, '{"imageLayoutVersion":"1.0.0"}\n');
+  await locked(paths.lockFile, undefined, () => {
+    if (isLaidOut(paths)) return;
+    replaceFile(paths.indexFile, `${JSON.stringify(EMPTY_INDEX)}\n`);
+    // Last: its presence says that the rest is there.
+    replaceFile(paths.layoutFile, '{"imageLayoutVersion":"1.0.0"}\n');
+  });
   return store;
 };
 

@@ -7,7 +7,7 @@ import { hasCode } from '@tsc/sys';
 
 import { digestHex, type Digest } from '../digest.ts';
 import { ImageError } from '../errors.ts';
-import { lock, tryLock } from './lock.ts';
+import { locked, tryLock } from './lock.ts';
 import { blobFile, layerDir, type StorePaths } from './paths.ts';
 
 /** Content that a garbage collection must spare. */
@@ -39,11 +39,12 @@ export class Workspace implements AsyncDisposable {
   static async create(paths: StorePaths, signal?: AbortSignal): Promise<Workspace> {
     const dir = join(paths.workDir, randomUUID());
     // Under the store's lock, so that no sweep sees the directory before its owner has locked it.
-    using _held = await lock(paths.lockFile, signal);
-    for (const name of ['', KEEP_BLOBS, KEEP_LAYERS]) mkdirSync(join(dir, name), { mode: 0o700 });
-    const own = tryLock(join(dir, LOCK));
-    if (own === undefined) throw new ImageError('STORE_INVALID', `new workspace ${dir} is locked by somebody else`);
-    return new Workspace(paths, dir, own);
+    return locked(paths.lockFile, signal, () => {
+      for (const name of ['', KEEP_BLOBS, KEEP_LAYERS]) mkdirSync(join(dir, name), { mode: 0o700 });
+      const own = tryLock(join(dir, LOCK));
+      if (own === undefined) throw new ImageError('STORE_INVALID', `new workspace ${dir} is locked by somebody else`);
+      return new Workspace(paths, dir, own);
+    });
   }
 
   path(name: string): string {
@@ -51,26 +52,29 @@ export class Workspace implements AsyncDisposable {
   }
 
   /** True when the blob is stored; it then stays stored until this workspace goes. */
-  async holdBlob(digest: Digest, signal?: AbortSignal): Promise<boolean> {
-    using _held = await lock(this.#paths.lockFile, signal);
-    return this.#hold(blobFile(this.#paths, digest), join(KEEP_BLOBS, digestHex(digest)));
+  holdBlob(digest: Digest, signal?: AbortSignal): Promise<boolean> {
+    return this.#hold(blobFile(this.#paths, digest), join(KEEP_BLOBS, digestHex(digest)), signal);
   }
 
   /** True when the layer is unpacked; it then stays until this workspace goes. */
-  async holdLayer(chainId: Digest, signal?: AbortSignal): Promise<boolean> {
-    using _held = await lock(this.#paths.lockFile, signal);
-    return this.#hold(layerDir(this.#paths, chainId), join(KEEP_LAYERS, digestHex(chainId)));
+  holdLayer(chainId: Digest, signal?: AbortSignal): Promise<boolean> {
+    return this.#hold(layerDir(this.#paths, chainId), join(KEEP_LAYERS, digestHex(chainId)), signal);
   }
 
-  #hold(path: string, name: string): boolean {
-    if (!existsSync(path)) return false;
-    writeFileSync(this.path(name), '');
-    return true;
+  #hold(path: string, name: string, signal: AbortSignal | undefined): Promise<boolean> {
+    return locked(this.#paths.lockFile, signal, () => {
+      if (!existsSync(path)) return false;
+      writeFileSync(this.path(name), '');
+      return true;
+    });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await removeWorkspace(this.#paths, this.dir);
-    this.#lock[Symbol.dispose]();
+    try {
+      await removeWorkspace(this.#paths, this.dir);
+    } finally {
+      this.#lock[Symbol.dispose]();
+    }
   }
 }
 
@@ -79,8 +83,9 @@ const removeWorkspace = async (paths: StorePaths, dir: string): Promise<void> =>
   for (const name of readdirSync(dir)) {
     if (name !== LOCK) await rm(join(dir, name), { recursive: true, force: true });
   }
-  using _held = await lock(paths.lockFile);
-  rmSync(dir, { recursive: true, force: true });
+  await locked(paths.lockFile, undefined, () => {
+    rmSync(dir, { recursive: true, force: true });
+  });
 };
 
 const names = (dir: string): readonly string[] => {
@@ -105,15 +110,14 @@ export const heldContent = (paths: StorePaths): Kept => {
 export const sweepWorkspaces = async (paths: StorePaths, signal?: AbortSignal): Promise<number> => {
   using dead = new DisposableStack();
   const dirs: string[] = [];
-  {
-    using _held = await lock(paths.lockFile, signal);
+  await locked(paths.lockFile, signal, () => {
     for (const name of names(paths.workDir)) {
       const own = tryLock(join(paths.workDir, name, LOCK));
       if (own === undefined) continue;
       dead.use(own);
       dirs.push(join(paths.workDir, name));
     }
-  }
+  });
   for (const dir of dirs) await removeWorkspace(paths, dir);
   return dirs.length;
 };
