@@ -7,8 +7,8 @@ import { defineConfig } from 'tsup';
  * because `@tsc/sys` looks for its binaries in `../prebuilt` of the file that it ended up in.
  */
 export default defineConfig({
-  // Programs that others start by path get an entry here, by the name of their file in dist.
-  entry: { main: 'src/main.ts', index: 'src/index.ts' },
+  // Programs that others start by path, by the name of their file in dist. The engine starts `cleanup.js` beside itself.
+  entry: { main: 'src/main.ts', index: 'src/index.ts', cleanup: '../engine/src/cleanup.ts' },
   format: ['esm'],
   target: 'esnext',
   platform: 'node',

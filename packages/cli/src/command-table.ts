@@ -24,7 +24,10 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/import.ts'),
   },
   info: { summary: 'Display system-wide information', load: () => import('./commands/info.ts') },
-  inspect: { summary: 'Return low-level information on containers and images', load: () => import('./commands/inspect.ts') },
+  inspect: {
+    summary: 'Return low-level information on containers and images',
+    load: () => import('./commands/inspect.ts'),
+  },
   kill: { summary: 'Kill one or more running containers', load: () => import('./commands/kill.ts') },
   load: { summary: 'Load an image from a tar archive or STDIN', load: () => import('./commands/load.ts') },
   logs: { summary: 'Fetch the logs of a container', load: () => import('./commands/logs.ts') },

@@ -73,19 +73,23 @@ function requireCount<F>({ least, most }: CommandWords<F>, count: number, called
   if (count >= least && count <= (most ?? Infinity)) return;
   const amount = least === most ? '' : count < least ? 'at least ' : 'at most ';
   const wanted = count < least ? least : (most ?? least);
-  const words = wanted === 0 ? 'accepts no arguments' : `requires ${amount}${wanted} argument${wanted === 1 ? '' : 's'}`;
+  const words =
+    wanted === 0 ? 'accepts no arguments' : `requires ${amount}${wanted} argument${wanted === 1 ? '' : 's'}`;
   throw new CliError('CLI_USAGE', `'${calledAs}' ${words}`, { exitCode: 1 });
 }
 
 function requireRoot(): void {
   if (process.geteuid?.() === 0) return;
-  throw new CliError('CLI_NEEDS_ROOT', 'this needs root: containers are made of mounts, networks and cgroups; try sudo');
+  throw new CliError(
+    'CLI_NEEDS_ROOT',
+    'this needs root: containers are made of mounts, networks and cgroups; try sudo',
+  );
 }
 
 /** Opens the engine for the length of `use`; loaded here, so that bad words and help cost nothing. */
 export async function withEngine<T>(surroundings: Surroundings, use: (engine: Engine) => Promise<T>): Promise<T> {
   const { openEngine } = await import('@tsc/engine');
   const { rootDir, runDir } = surroundings;
-  await using engine = openEngine({ rootDir, runDir });
+  await using engine = await openEngine({ rootDir, runDir });
   return await use(engine);
 }

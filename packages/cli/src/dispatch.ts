@@ -17,7 +17,20 @@ const globalFlags = {
 };
 
 /** Docker's global flags about daemons, which this program has none of. */
-const NOT_YET = ['config', 'context', 'c', 'host', 'H', 'log-level', 'l', 'tls', 'tlscacert', 'tlscert', 'tlskey', 'tlsverify'];
+const NOT_YET = [
+  'config',
+  'context',
+  'c',
+  'host',
+  'H',
+  'log-level',
+  'l',
+  'tls',
+  'tlscacert',
+  'tlscert',
+  'tlskey',
+  'tlsverify',
+];
 
 /** Runs one command line and returns its exit code. Only the module of the command that is called is loaded. */
 export async function dispatch(

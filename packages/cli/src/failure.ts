@@ -38,8 +38,7 @@ export function reportFailure(error: unknown, { calledAs, failureCode, debug }: 
 }
 
 /** Control characters would let a file name or an image write on the terminal. */
-// eslint-disable-next-line no-control-regex
-export const oneLine = (message: string): string => message.replace(/\s*\n\s*/g, '; ').replace(/[\u0000-\u001f\u007f]/g, '?');
+export const oneLine = (message: string): string => message.replace(/\s*\n\s*/g, '; ').replace(/\p{Cc}/gu, '?');
 
 /** Does the same to each of several things; one that fails doesn't keep the others from their turn. */
 export async function forEach(

@@ -65,7 +65,7 @@ export function imageMatches(
 
 /** `debian`, `debian:*`, `*app*:1`: a shell pattern over the repository, or over repository and tag. */
 export function matchesPattern(name: string, pattern: string): boolean {
-  const source = [...pattern]
+  const source = Array.from(pattern)
     .map((character) =>
       character === '*' ? '[^/]*' : character === '?' ? '[^/]' : character.replace(/[\\^$.|+()[\]{}]/, '\\$&'),
     )

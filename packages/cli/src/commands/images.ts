@@ -39,7 +39,10 @@ export const command: Command = defineCommand({
       const now = new Date();
       const shown = (await engine.images.list())
         .filter((image) => imageMatches(image, filters, bounds))
-        .map((image) => ({ ...image, names: image.names.filter((name) => wanted === undefined || matchesPattern(name, wanted)) }))
+        .map((image) => ({
+          ...image,
+          names: image.names.filter((name) => wanted === undefined || matchesPattern(name, wanted)),
+        }))
         .filter(({ names }) => wanted === undefined || names.length > 0);
       const rows = shown.flatMap((image) => imageRows(image, { now, truncate: !values['no-trunc'] }));
       const digest = values.digests ? '\t{{.Digest}}' : '';

@@ -47,12 +47,12 @@ export const command: Command = defineCommand({
   least: 0,
   most: 0,
   run: ({ values: { format }, surroundings }) =>
-    withEngine(surroundings, (engine) => {
-      const info = engine.info();
+    withEngine(surroundings, async (engine) => {
+      const info = await engine.info();
       if (format === undefined || format === '') {
         print(compileTemplate(TEXT)({ ...dockerInfo(info), Memory: binarySize(info.memoryBytes) }));
       } else print(compileTemplate(format === 'json' ? '{{json .}}\n' : `${format}\n`)(dockerInfo(info)));
-      return Promise.resolve(0);
+      return 0;
     }),
 });
 

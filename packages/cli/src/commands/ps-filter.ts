@@ -40,7 +40,11 @@ function matches(container: ContainerSummary, filters: Filters): boolean {
   return (
     matchesLabels(filters, container.labels) &&
     matchesAny(filters, 'id', (id) => container.id.startsWith(id)) &&
-    matchesAny(filters, 'name', (name) => pattern(name).test(container.name) || pattern(name).test(`/${container.name}`)) &&
+    matchesAny(
+      filters,
+      'name',
+      (name) => pattern(name).test(container.name) || pattern(name).test(`/${container.name}`),
+    ) &&
     matchesAny(filters, 'status', (status) => container.status === status) &&
     matchesAny(filters, 'exited', (code) => container.status === 'exited' && container.exitCode === Number(code)) &&
     matchesAny(filters, 'ancestor', (image) => isImage(container, image)) &&

@@ -5,7 +5,10 @@ import type { Row } from '../format/listing.ts';
 import { ellipsis, shortId } from '../format/shorten.ts';
 
 /** What a container is for `ps` and its templates. */
-export function containerRow(container: ContainerSummary, options: { readonly now: Date; readonly truncate: boolean }): Row {
+export function containerRow(
+  container: ContainerSummary,
+  options: { readonly now: Date; readonly truncate: boolean },
+): Row {
   const { now, truncate } = options;
   const command = joinCommand(container.command);
   const labels = Object.entries(container.labels).sort(([a], [b]) => (a < b ? -1 : 1));

@@ -65,10 +65,12 @@ async function run(
       const options = { signal: abort.signal, attach: session !== undefined, windowSize: windowSize() };
       return engine.run(spec, options);
     };
-    const running = await withImage({ image: request.spec.image, quiet: request.quiet }, start).catch((error: unknown) => {
-      if (abort.exitCode !== undefined) return abort.exitCode;
-      return rethrowWithExitCode(error);
-    });
+    const running = await withImage({ image: request.spec.image, quiet: request.quiet }, start).catch(
+      (error: unknown) => {
+        if (abort.exitCode !== undefined) return abort.exitCode;
+        return rethrowWithExitCode(error);
+      },
+    );
     if (typeof running === 'number') return running;
     cidFile?.write(running.container.id);
     abort[Symbol.dispose]();
@@ -79,6 +81,6 @@ async function run(
     const end = await holdSession(running.attachment, session);
     if (end === 'detached') return 0;
     // The engine cleans up after the container before this resolves: after `run --rm` it is gone.
-    return running.wait();
+    return await running.wait();
   });
 }

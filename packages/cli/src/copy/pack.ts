@@ -19,7 +19,10 @@ export function probeSource(path: string, followLink: boolean): LocalSource {
     return { path, isDirectory: stat.isDirectory(), stat };
   } catch (error) {
     const code = codeOf(error);
-    throw failed(code === 'ENOENT' ? `no such file or directory: ${path}` : `cannot read ${path}: ${code ?? 'failed'}`, error);
+    throw failed(
+      code === 'ENOENT' ? `no such file or directory: ${path}` : `cannot read ${path}: ${code ?? 'failed'}`,
+      error,
+    );
   }
 }
 

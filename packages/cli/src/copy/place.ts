@@ -34,7 +34,12 @@ function makeStaging(directory: string): Disposable & { readonly dir: string } {
   try {
     dir = mkdtempSync(join(directory, '.tsc-cp-'));
   } catch (error) {
-    throw failed(codeOf(error) === 'ENOENT' ? `no such directory: ${directory}` : `cannot write to ${directory}: ${codeOf(error) ?? 'failed'}`, error);
+    throw failed(
+      codeOf(error) === 'ENOENT'
+        ? `no such directory: ${directory}`
+        : `cannot write to ${directory}: ${codeOf(error) ?? 'failed'}`,
+      error,
+    );
   }
   return { dir, [Symbol.dispose]: () => rmSync(dir, { recursive: true, force: true }) };
 }
@@ -75,10 +80,16 @@ function moveContents(from: string, to: string): void {
 function moveInto(from: string, to: string): void {
   const target = lstatSync(to, { throwIfNoEntry: false });
   const isDirectory = lstatSync(from).isDirectory();
-  if (target === undefined) return move(from, to);
+  if (target === undefined) {
+    move(from, to);
+    return;
+  }
   if (isDirectory && !target.isDirectory()) throw failed(`cannot overwrite non-directory "${to}" with directory`);
   if (!isDirectory && target.isDirectory()) throw failed(`cannot overwrite directory "${to}" with non-directory`);
-  if (!isDirectory) return move(from, to);
+  if (!isDirectory) {
+    move(from, to);
+    return;
+  }
   moveContents(from, to);
   chmodSync(to, lstatSync(from).mode & 0o7777);
   rmdirSync(from);

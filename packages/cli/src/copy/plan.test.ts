@@ -38,7 +38,14 @@ describe('planCopy', () => {
 
 describe('paths', () => {
   it('names the last component and the one before', () => {
-    expect(['/a/b', 'b/', '/', '.', 'a/..', 'a/.'].map(baseName)).toEqual(['b', 'b', undefined, undefined, undefined, undefined]);
+    expect(['/a/b', 'b/', '/', '.', 'a/..', 'a/.'].map(baseName)).toEqual([
+      'b',
+      'b',
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
     expect(['/a/b', '/a', 'a', '/a/b/', '/a/b/.', 'a/b'].map(parentOf)).toEqual(['/a', '/', '.', '/a', '/a', 'a']);
   });
   it('tells containers from files', () => {

@@ -104,7 +104,10 @@ describe('formatHelp', () => {
         '',
       ].join('\n'),
     );
-    const wrapped = formatHelp({ ...page, aliases: [], flags: { n: text('one two three four five six seven eight') } }, 45);
+    const wrapped = formatHelp(
+      { ...page, aliases: [], flags: { n: text('one two three four five six seven eight') } },
+      45,
+    );
     expect(wrapped).toContain('      --n string   one two three four five\n                   six seven eight');
   });
 });

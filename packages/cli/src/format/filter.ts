@@ -8,7 +8,8 @@ export function parseFilters(words: readonly string[], known: readonly string[])
   const filters = new Map<string, readonly string[]>();
   for (const word of words) {
     const equals = word.indexOf('=');
-    if (equals === -1) throw badValue(`invalid argument "${word}" for "-f, --filter" flag: bad format of filter (expected name=value)`);
+    if (equals === -1)
+      throw badValue(`invalid argument "${word}" for "-f, --filter" flag: bad format of filter (expected name=value)`);
     const key = word.slice(0, equals).trim().toLowerCase();
     if (!known.includes(key)) throw badValue(`invalid filter '${key}': use one of ${known.join(', ')}`);
     filters.set(key, [...(filters.get(key) ?? []), word.slice(equals + 1).trim()]);

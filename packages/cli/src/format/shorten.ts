@@ -3,7 +3,7 @@ export const shortId = (id: string): string => id.replace(/^sha256:/, '').slice(
 
 /** Cuts to `width` characters, the last being `…`. */
 export function ellipsis(words: string, width: number): string {
-  const characters = [...words];
+  const characters = Array.from(words);
   if (characters.length <= width) return words;
   return width <= 1 ? characters.slice(0, width).join('') : `${characters.slice(0, width - 1).join('')}…`;
 }

@@ -20,19 +20,19 @@ function layOut(
   const continues = (row: number): boolean => (rows[row]?.length ?? 0) > column + 1;
   for (let start = from; start < to; start++) {
     if (!continues(start)) {
-      output[start] += rows[start]?.[column] ?? '';
+      output[start] = (output[start] ?? '') + (rows[start]?.[column] ?? '');
       continue;
     }
     let end = start;
     while (end < to && continues(end)) end++;
     const width = columnWidth(rows.slice(start, end), column);
-    for (let row = start; row < end; row++) output[row] += padTo(rows[row]?.[column] ?? '', width);
+    for (let row = start; row < end; row++) output[row] = (output[row] ?? '') + padTo(rows[row]?.[column] ?? '', width);
     layOut(rows, output, { from: start, to: end, column: column + 1 });
     start = end - 1;
   }
 }
 
 const columnWidth = (rows: readonly (readonly string[])[], column: number): number =>
-  Math.max(MIN_WIDTH, ...rows.map((row) => [...(row[column] ?? '')].length + PADDING));
+  Math.max(MIN_WIDTH, ...rows.map((row) => Array.from(row[column] ?? '').length + PADDING));
 
-const padTo = (cell: string, width: number): string => cell + ' '.repeat(Math.max(0, width - [...cell].length));
+const padTo = (cell: string, width: number): string => cell + ' '.repeat(Math.max(0, width - Array.from(cell).length));

@@ -64,7 +64,10 @@ export function defineContainerCommand<F extends Flags>(words: {
   });
 }
 
-export function readRequest({ values, positional }: Pick<Invocation<Flags>, 'values' | 'positional'>): ContainerRequest {
+export function readRequest({
+  values,
+  positional,
+}: Pick<Invocation<Flags>, 'values' | 'positional'>): ContainerRequest {
   const own = values as unknown as FlagValues<typeof ownFlags>;
   const { publishAll, ...network } = networkGroup.read(values);
   const resources = resourceGroup.read(values);

@@ -1,5 +1,3 @@
-import { formatFamiliarReference, parseReference } from '@tsc/image';
-
 import { CliError } from '../errors.ts';
 import { codeOf } from '../failure.ts';
 import { note } from '../output.ts';
@@ -14,16 +12,18 @@ export async function withImage<T>(
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'IMAGE_NOT_FOUND' && code !== 'ENGINE_NO_SUCH_IMAGE') throw error;
-    if (!quiet) note(`Unable to find image '${familiar(image)}' locally`);
+    const name = await familiar(image);
+    if (!quiet) note(`Unable to find image '${name}' locally`);
     throw new CliError(
       'CLI_FAILED',
-      `there is no registry client yet to pull ${familiar(image)}: bring it with 'tsc load', 'tsc import' or 'tsc build'`,
+      `there is no registry client yet to pull ${name}: bring it with 'tsc load', 'tsc import' or 'tsc build'`,
       { exitCode: 125, cause: error },
     );
   }
 }
 
-function familiar(image: string): string {
+async function familiar(image: string): Promise<string> {
+  const { formatFamiliarReference, parseReference } = await import('@tsc/image');
   try {
     return formatFamiliarReference(parseReference(image));
   } catch {

@@ -4,10 +4,7 @@ import { parseExposed } from '../words/ports.ts';
 import type { ContainerRequest } from './container.ts';
 
 /** Adds, for `-P`, the ports that the image exposes and nobody published. */
-export async function publishExposed(
-  engine: Engine,
-  { spec, publishAll }: ContainerRequest,
-): Promise<ContainerSpec> {
+export async function publishExposed(engine: Engine, { spec, publishAll }: ContainerRequest): Promise<ContainerSpec> {
   if (!publishAll) return spec;
   const image = await engine.images.resolve(spec.image);
   const exposed = Object.keys(image.config.config?.ExposedPorts ?? {}).flatMap(parseExposed);

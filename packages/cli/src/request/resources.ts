@@ -19,10 +19,18 @@ export const resourceGroup: FlagGroup<ResourceSpec | undefined> = flagGroup(
     'cpuset-mems': value('MEMs in which to allow execution (0-3, 0,1)', parseCpuSet),
     memory: value('Memory limit', parseSize, { ...bytes, short: 'm' }),
     'memory-reservation': value('Memory soft limit', parseSize, bytes),
-    'memory-swap': value("Swap limit equal to memory plus swap: '-1' to enable unlimited swap", parseSizeOrUnlimited, bytes),
-    'memory-swappiness': value('Tune container memory swappiness (0 to 100)', (word) => between(word, -1, 100), { valueName: 'int' }),
+    'memory-swap': value(
+      "Swap limit equal to memory plus swap: '-1' to enable unlimited swap",
+      parseSizeOrUnlimited,
+      bytes,
+    ),
+    'memory-swappiness': value('Tune container memory swappiness (0 to 100)', (word) => between(word, -1, 100), {
+      valueName: 'int',
+    }),
     'oom-kill-disable': toggle('Disable OOM Killer'),
-    'oom-score-adj': value("Tune host's OOM preferences (-1000 to 1000)", (word) => between(word, -1000, 1000), { valueName: 'int' }),
+    'oom-score-adj': value("Tune host's OOM preferences (-1000 to 1000)", (word) => between(word, -1000, 1000), {
+      valueName: 'int',
+    }),
     'pids-limit': integer('Tune container pids limit (set -1 for unlimited)'),
   },
   (values) => {

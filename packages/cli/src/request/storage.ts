@@ -18,7 +18,9 @@ const here = (): { workingDir: string; homeDir: string } => ({ workingDir: proce
 /** What is mounted into the container. */
 export const storageGroup: FlagGroup<Pick<ContainerSpec, 'mounts' | 'shmSizeBytes'>> = flagGroup(
   {
-    mount: list('Attach a filesystem mount to the container', { valueName: 'mount' }, (word) => parseMount(word, here())),
+    mount: list('Attach a filesystem mount to the container', { valueName: 'mount' }, (word) =>
+      parseMount(word, here()),
+    ),
     'shm-size': value('Size of /dev/shm', parseSize, { valueName: 'bytes' }),
     tmpfs: list('Mount a tmpfs directory', {}, parseTmpfs),
     volume: list('Bind mount a volume', { short: 'v' }, (word) => parseVolume(word, here())),

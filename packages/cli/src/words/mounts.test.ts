@@ -23,12 +23,20 @@ describe('parseVolume', () => {
       relabel: true,
     });
   });
-  it.each(['', 'a::b', '/a:/b:ro:x', '/a:b', '/a:/', '/a:/b:ro,rw', '/a:/b:what', 'd b:/x', '/a:/b:nocopy', 'db:/x:rshared'])(
-    'refuses %j',
-    (word) => {
-      expect(() => volume(word)).toThrow(expect.objectContaining({ code: 'CLI_BAD_VALUE' }));
-    },
-  );
+  it.each([
+    '',
+    'a::b',
+    '/a:/b:ro:x',
+    '/a:b',
+    '/a:/',
+    '/a:/b:ro,rw',
+    '/a:/b:what',
+    'd b:/x',
+    '/a:/b:nocopy',
+    'db:/x:rshared',
+  ])('refuses %j', (word) => {
+    expect(() => volume(word)).toThrow(expect.objectContaining({ code: 'CLI_BAD_VALUE' }));
+  });
   it('never climbs above the root', () => {
     expect(absolutePath('/../../etc//x', here)).toBe('/etc/x');
   });

@@ -27,4 +27,3 @@ export function parseNetwork(word: string): NetworkMode {
   if (word.startsWith('container:')) throw notSupported('sharing the network of another container');
   throw notSupported(`the network "${word}" (there are bridge, none and host): a network made by the user`);
 }
-

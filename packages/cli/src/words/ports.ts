@@ -27,7 +27,9 @@ export function parsePublish(word: string): readonly PortSpec[] {
 }
 
 /** `80`, `80/udp`, `8000-8010/tcp`: what EXPOSE and the `port` command name. */
-export function parseExposed(word: string): readonly { readonly protocol: PortSpec['protocol']; readonly port: number }[] {
+export function parseExposed(
+  word: string,
+): readonly { readonly protocol: PortSpec['protocol']; readonly port: number }[] {
   const [ports = '', protocolWord = 'tcp'] = word.split('/');
   const protocol = parseProtocol(protocolWord);
   return parseRange(ports, 'containerPort').map((port) => ({ protocol, port }));

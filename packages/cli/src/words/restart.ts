@@ -11,7 +11,9 @@ export function parseRestart(word: string): RestartPolicy {
   }
   if (name === 'on-failure') return count === undefined ? { name } : { name, maximumRetryCount: Number(count) };
   if (name !== 'no' && name !== 'always' && name !== 'unless-stopped' && name !== '') {
-    throw badValue(`invalid restart policy: unknown policy '${name}'; use one of: no, always, on-failure, unless-stopped`);
+    throw badValue(
+      `invalid restart policy: unknown policy '${name}'; use one of: no, always, on-failure, unless-stopped`,
+    );
   }
   if (count !== undefined) {
     throw badValue("invalid restart policy: maximum retry count can only be used with 'on-failure'");

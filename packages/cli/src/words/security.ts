@@ -7,10 +7,7 @@ export interface SecurityOptions {
 }
 
 /** `--security-opt` words together; `readFile` reads a seccomp profile. */
-export function parseSecurityOptions(
-  words: readonly string[],
-  readFile: (path: string) => string,
-): SecurityOptions {
+export function parseSecurityOptions(words: readonly string[], readFile: (path: string) => string): SecurityOptions {
   let options: SecurityOptions = {};
   for (const word of words) options = { ...options, ...parseOne(word, readFile) };
   return options;

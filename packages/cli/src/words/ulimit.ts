@@ -16,9 +16,7 @@ export function parseUlimit(word: string): UlimitSpec {
   const soft = parseLimit(softWord, word);
   const hard = parseLimit(hardWord, word);
   if (hard !== -1 && (soft > hard || soft === -1)) {
-    throw badValue(
-      `ulimit soft limit must be less than or equal to hard limit: ${softWord} > ${hardWord}`,
-    );
+    throw badValue(`ulimit soft limit must be less than or equal to hard limit: ${softWord} > ${hardWord}`);
   }
   return { name, soft, hard };
 }

@@ -131,13 +131,17 @@ describe('network words', () => {
 });
 
 describe('parseSecurityOptions', () => {
-  const parse = (...words: readonly string[]) => parseSecurityOptions(words, (path) => (path === 'p.json' ? '{}' : '{'));
+  const parse = (...words: readonly string[]) =>
+    parseSecurityOptions(words, (path) => (path === 'p.json' ? '{}' : '{'));
   it('reads seccomp and no-new-privileges', () => {
     expect(parse('no-new-privileges', 'seccomp=unconfined')).toEqual({
       noNewPrivileges: true,
       seccompProfile: 'unconfined',
     });
-    expect(parse('no-new-privileges:false', 'seccomp:p.json')).toEqual({ noNewPrivileges: false, seccompProfile: '{}' });
+    expect(parse('no-new-privileges:false', 'seccomp:p.json')).toEqual({
+      noNewPrivileges: false,
+      seccompProfile: '{}',
+    });
     expect(parse('apparmor=unconfined', 'label=disable')).toEqual({});
   });
   it.each(['seccomp', 'seccomp=bad', 'apparmor=mine', 'label=type:x', 'what=1', 'systempaths=unconfined'])(

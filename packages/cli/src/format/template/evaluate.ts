@@ -141,7 +141,10 @@ class Run {
     let value = this.#operand(chain.of, dot);
     chain.names.forEach((name, i) => {
       const last = i === chain.names.length - 1;
-      value = field(value, name, { spelled: `.${chain.names.slice(0, i + 1).join('.')}`, operands: last ? operands : [] });
+      value = field(value, name, {
+        spelled: `.${chain.names.slice(0, i + 1).join('.')}`,
+        operands: last ? operands : [],
+      });
     });
     return value;
   }
@@ -173,7 +176,11 @@ function call(name: string, operands: readonly unknown[]): unknown {
   }
 }
 
-function field(of: unknown, name: string, { spelled, operands }: { spelled: string; operands: readonly unknown[] }): unknown {
+function field(
+  of: unknown,
+  name: string,
+  { spelled, operands }: { spelled: string; operands: readonly unknown[] },
+): unknown {
   if (of === null || of === undefined) throw executionError(`nil data; no entry for key "${name}"`);
   if (typeof of !== 'object' || Array.isArray(of) || of instanceof Date) {
     throw executionError(`at <${spelled}>: can't evaluate field ${name} in type ${goType(of)}`);

@@ -33,7 +33,10 @@ export function printf(format: string, ...operands: readonly unknown[]): string 
     return flags.includes('0') ? zeroPad(shown, Number(width)) : shown.padStart(Number(width));
   });
   if (used >= operands.length) return text;
-  return `${text}%!(EXTRA ${operands.slice(used).map((value) => `${goType(value)}=${show(value)}`).join(', ')})`;
+  return `${text}%!(EXTRA ${operands
+    .slice(used)
+    .map((value) => `${goType(value)}=${show(value)}`)
+    .join(', ')})`;
 }
 
 const zeroPad = (text: string, width: number): string =>
@@ -45,7 +48,7 @@ function convert(value: unknown, verb: string, precision: number | undefined): s
     case 'v':
     case 's': {
       const shown = show(value);
-      return precision === undefined ? shown : [...shown].slice(0, precision).join('');
+      return precision === undefined ? shown : Array.from(shown).slice(0, precision).join('');
     }
     case 'q':
       return JSON.stringify(show(value));

@@ -38,7 +38,10 @@ describe('compileTemplate', () => {
     ['{{range .Config.Env}}<{{.}}>{{end}}', '<A=1><B=2>'],
     ['{{range $i, $e := .Config.Env}}{{if $i}}, {{end}}{{$e}}{{end}}', 'A=1, B=2'],
     ['{{range $k, $v := .Ports}}{{$k}}={{len $v | printf "%d"}} {{end}}', undefined],
-    ['{{range $p, $c := .Ports}}{{$p}} -> {{range $c}}{{.HostPort}}{{else}}none{{end}};{{end}}', '443/tcp -> none;80/tcp -> 8080;'],
+    [
+      '{{range $p, $c := .Ports}}{{$p}} -> {{range $c}}{{.HostPort}}{{else}}none{{end}};{{end}}',
+      '443/tcp -> none;80/tcp -> 8080;',
+    ],
     ['{{range .Config.Env}}{{.}}{{break}}{{end}}', 'A=1'],
     ['{{with .State}}{{.Status}}{{$.ID}}{{else}}no{{end}}', 'runningabc'],
     ['{{$x := .ID}}{{if true}}{{$x = "z"}}{{end}}{{$x}}', 'z'],
