@@ -25,7 +25,7 @@ export interface Engine extends AsyncDisposable {
   container(reference: string): Container;
   /** Newest first. */
   listContainers(options?: { readonly all?: boolean | undefined }): readonly ContainerSummary[];
-  info(): EngineInfo;
+  info(): Promise<EngineInfo>;
   close(): Promise<void>;
 }
 

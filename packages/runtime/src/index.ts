@@ -19,3 +19,16 @@ export { compileStart } from './program/start.ts';
 export type { CgroupEntry, StartContext } from './program/start.ts';
 export type { CgroupMount, SourceKind } from './program/mounts.ts';
 export { parseSignal } from './signal.ts';
+export { defaultSpec, maskedPaths, readonlyPaths } from './default-spec.ts';
+export type { DefaultSpecOptions } from './default-spec.ts';
+export { formatExactJson, parseExactJson } from './exact-json.ts';
+export {
+  compileSeccomp,
+  defaultSeccompProfile,
+  parseDockerProfile,
+  seccompArch,
+  seccompFlags,
+} from './seccomp/index.ts';
+export type { SeccompArch } from './seccomp/index.ts';
+export { resolveUser } from './user.ts';
+export type { ResolvedUser } from './user.ts';

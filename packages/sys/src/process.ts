@@ -59,7 +59,7 @@ export interface SpawnedProcess {
 
 /**
  * Starts a program as a new session with `clone3(CLONE_VM | CLONE_VFORK | CLONE_PIDFD | CLONE_CLEAR_SIGHAND)`: the cost
- * does not grow with Node's memory, and its other threads do not matter. The child sends no SIGCHLD; reap it with
+ * does not grow with Node's memory, and its other threads do not matter. Reap the child with
  * `waitid(P_PIDFD, pidfd, WEXITED | __WALL)`.
  */
 export const spawn = (options: SpawnOptions): SpawnedProcess =>

@@ -1,0 +1,39 @@
+import { mkdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { openImageStore } from '@tsc/image';
+import type { ImageStore } from '@tsc/image';
+
+import { readAllRecords } from './cleaning.ts';
+import { Host } from './host.ts';
+import { makeLayout } from './layout.ts';
+import type { Layout } from './layout.ts';
+import { BridgeNetworking } from './network.ts';
+
+/** What every part of an engine works with. */
+export interface Context {
+  readonly layout: Layout;
+  readonly images: ImageStore;
+  readonly host: Host;
+  readonly network: BridgeNetworking;
+  /** What a monitor runs when its container has ended and no engine is there; gets the container's id. */
+  readonly cleanupCommand: readonly string[];
+}
+
+/** Makes the directories if need be and gathers the parts. Nothing is read but one small file. */
+export async function openContext(layout: Layout): Promise<Context> {
+  mkdirSync(layout.rootDir, { recursive: true, mode: 0o700 });
+  makeLayout(layout);
+  const layersInUse = (): string[] => readAllRecords(layout).flatMap(({ layerDirs }) => layerDirs);
+  return {
+    layout,
+    images: await openImageStore({ rootDir: layout.rootDir, layersInUse }),
+    host: new Host(),
+    network: new BridgeNetworking(layout),
+    cleanupCommand: [process.execPath, cleanupScript(), layout.rootDir, layout.runDir],
+  };
+}
+
+/** `cleanup.js` lies beside the bundle; when Node runs the sources, so does `cleanup.ts`. */
+const cleanupScript = (): string =>
+  fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? '../dist/cleanup.js' : './cleanup.js', import.meta.url));

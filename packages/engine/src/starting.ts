@@ -1,0 +1,213 @@
+import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:fs';
+
+import type { Cgroup } from '@tsc/cgroups';
+import type { OverlayMount } from '@tsc/overlay';
+import { InheritedDescriptors, formatExactJson, isRuntimeError, resolveUser, startContainer } from '@tsc/runtime';
+import type { KeptProcess, OciSpec, ResolvedUser } from '@tsc/runtime';
+import { AF_UNIX, LOCK_EX, LOCK_NB, SOCK_STREAM, bind, flock, hasCode, listen, sockaddr_un, socket } from '@tsc/sys';
+
+import type { StartOptions } from './api.ts';
+import { cgroupEntry, cgroupPath, makeCgroup, removeCgroup } from './cgroup.ts';
+import type { ContainerRecord } from './container-record.ts';
+import { updateState } from './container-record.ts';
+import { mountRoot, readDatabase } from './container-root.ts';
+import type { Context } from './context.ts';
+import { EngineError } from './errors.ts';
+import { scratchDir } from './layout.ts';
+import type { ContainerPaths } from './layout.ts';
+import type { NetworkAttachment } from './network.ts';
+import { hostsFile, resolvConf } from './network-files.ts';
+import { cgroupLimits, hostnameOf, ociConfig } from './oci-config.ts';
+import { writeWhole } from './record-file.ts';
+import { copyUp } from './volume-content.ts';
+
+const LISTEN_BACKLOG = 64;
+const DEFAULT_LOG_BYTES = 20 * 1024 ** 2;
+const DEFAULT_LOG_FILES = 5;
+
+/** Who the container's process is: as its own files say, read through its own root. */
+function userOf(record: ContainerRecord, root: OverlayMount): ResolvedUser {
+  const files = { passwd: readDatabase(root.fd, 'etc/passwd'), group: readDatabase(root.fd, 'etc/group') };
+  return resolveUser(record.process.user, files, { groupAdd: record.spec.groupAdd });
+}
+
+function writeNetworkFiles(paths: ContainerPaths, record: ContainerRecord): void {
+  const hostname = hostnameOf(record);
+  const { address, gateway } = record.state.network ?? {};
+  writeFileSync(paths.hostname, `${hostname}\n`, { mode: 0o644 });
+  writeFileSync(paths.hosts, hostsFile(record.spec, { hostname, address, gateway }), { mode: 0o644 });
+  writeFileSync(paths.resolvConf, resolvConf(record.spec, readHostResolvConf()), { mode: 0o644 });
+}
+
+function readHostResolvConf(): string {
+  try {
+    return readFileSync('/etc/resolv.conf', 'utf8');
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return '';
+    throw error;
+  }
+}
+
+/** The container's files in `/run`, fresh: what its last monitor wrote there must not be taken for this one's. */
+function makeRunDir(
+  paths: ContainerPaths,
+  undo: DisposableStack,
+): { runDir: number; runLock: number; listener: number } {
+  rmSync(paths.runDir, { recursive: true, force: true });
+  mkdirSync(paths.runDir, { mode: 0o700 });
+  const keep = (fd: number): number => {
+    undo.defer(() => {
+      closeSync(fd);
+    });
+    return fd;
+  };
+  const runLock = keep(openSync(paths.runLock, 'w+', 0o600));
+  flock(runLock, LOCK_EX | LOCK_NB);
+  const runDir = keep(openSync(paths.runDir, constants.O_RDONLY | constants.O_DIRECTORY));
+  const listener = keep(socket(AF_UNIX, SOCK_STREAM, 0));
+  // By way of the descriptor: a socket's path may have 107 bytes, a directory of the user's any number.
+  bind(listener, sockaddr_un(`/proc/self/fd/${String(runDir)}/monitor.sock`));
+  listen(listener, LISTEN_BACKLOG);
+  return { runDir, runLock, listener };
+}
+
+interface Launch {
+  readonly context: Context;
+  readonly paths: ContainerPaths;
+  readonly record: ContainerRecord;
+  readonly oci: OciSpec;
+  readonly root: OverlayMount;
+  readonly cgroup: Cgroup;
+  readonly network: NetworkAttachment | undefined;
+  readonly options: StartOptions;
+}
+
+/** Gathers the descriptors and starts tsc-init; ours are closed again whatever happens. */
+async function launch({ context, paths, record, oci, root, cgroup, network, options }: Launch): Promise<KeptProcess> {
+  using undo = new DisposableStack();
+  const { runDir, runLock, listener } = makeRunDir(paths, undo);
+  const inherited = new InheritedDescriptors();
+  const { log } = record.spec;
+  const keep = (fd: number): number => {
+    undo.defer(() => {
+      closeSync(fd);
+    });
+    return inherited.add(fd);
+  };
+  const directory = cgroup.openDirectory();
+  const program = {
+    inherited,
+    rootfs: inherited.add(root.fd),
+    scratchDir: scratchDir(context.layout),
+    ...(network === undefined ? {} : { netns: inherited.add(network.netnsFd) }),
+    cgroup: {
+      ...cgroupEntry(cgroup, context.host.cgroups),
+      ...(directory === undefined ? {} : { directory: keep(directory) }),
+    },
+    keep: {
+      stdin: record.spec.openStdin,
+      stdinOnce: options.attach === true,
+      attached: options.attach === true,
+      listener: inherited.add(listener),
+      runDir: inherited.add(runDir),
+      cleanupCommand: [...context.cleanupCommand, record.id],
+      ...(log?.driver === 'none'
+        ? {}
+        : {
+            log: {
+              dir: keep(openSync(paths.dir, constants.O_RDONLY | constants.O_DIRECTORY)),
+              name: paths.logName,
+              maxSizeBytes: log?.maxSizeBytes ?? DEFAULT_LOG_BYTES,
+              maxFiles: log?.maxFiles ?? DEFAULT_LOG_FILES,
+            },
+          }),
+    },
+    windowSize: options.windowSize,
+    reap: record.spec.init,
+    label: record.id.slice(0, 12),
+  };
+  // The monitor has no use for these but to hold them: lock and ports are free again when it ends.
+  for (const fd of [runLock, ...(network?.reservationFds ?? [])]) inherited.add(fd);
+  return startContainer(oci, program);
+}
+
+function failure(record: ContainerRecord, cause: unknown): unknown {
+  if (!isRuntimeError(cause)) return cause;
+  const details = { cause, containerId: record.id };
+  if (cause.code === 'RUNTIME_COMMAND_NOT_FOUND') {
+    return new EngineError('ENGINE_COMMAND_NOT_FOUND', `failed to start container: ${cause.message}`, details);
+  }
+  if (cause.code === 'RUNTIME_COMMAND_NOT_EXECUTABLE') {
+    return new EngineError('ENGINE_COMMAND_NOT_EXECUTABLE', `failed to start container: ${cause.message}`, details);
+  }
+  return new EngineError('ENGINE_START_FAILED', `failed to start container: ${cause.message}`, details);
+}
+
+export interface Started {
+  readonly record: ContainerRecord;
+  readonly kept: KeptProcess;
+}
+
+/**
+ * Starts a container that isn't running; the caller holds its lock. Network and root file system are made before the
+ * process, which enters them. On failure everything is taken back, and the record says why.
+ */
+export async function startRecorded(
+  context: Context,
+  paths: ContainerPaths,
+  { record, options }: { readonly record: ContainerRecord; readonly options: StartOptions },
+): Promise<Started> {
+  await using undo = new AsyncDisposableStack();
+  try {
+    const network =
+      (record.spec.network ?? 'bridge') === 'bridge'
+        ? await context.network.connect(record.id, record.spec.ports ?? [], options.signal)
+        : undefined;
+    if (network !== undefined) {
+      undo.defer(async () => {
+        network.close();
+        await context.network.disconnect(network.record);
+      });
+    }
+    const begun = updateState(paths, record, {
+      phase: 'started',
+      startedAt: new Date().toISOString(),
+      finishedAt: undefined,
+      exitCode: 0,
+      oomKilled: false,
+      error: '',
+      stopRequested: false,
+      restarting: false,
+      network: network?.record,
+    });
+    const root = undo.use(mountRoot(paths, begun));
+    writeNetworkFiles(paths, begun);
+    copyUp(begun, root.fd);
+    const groupPath = cgroupPath(context.layout, record.id);
+    const user = userOf(begun, root);
+    const oci = ociConfig({ record: begun, paths, user, cgroupPath: groupPath, hostFacts: context.host.facts });
+    writeWhole(paths.ociConfig, formatExactJson(oci), { durable: false });
+    const limits = cgroupLimits(oci, record.spec.resources ?? {}, context.host.cgroups);
+    undo.defer(() => removeCgroup(groupPath, context.host.cgroups));
+    const cgroup = await makeCgroup(groupPath, context.host.cgroups, limits);
+    const kept = await launch({ context, paths, record: begun, oci, root, cgroup, network, options });
+    undo.move();
+    root.close();
+    network?.close();
+    return { record: begun, kept };
+  } catch (cause) {
+    const error = failure(record, cause);
+    rmSync(paths.runDir, { recursive: true, force: true });
+    const message = Error.isError(error) ? error.message : String(error);
+    updateState(paths, record, { error: message, exitCode: exitCodeOfFailure(error), network: undefined });
+    throw error;
+  }
+}
+
+/** What `docker inspect` shows for a container that could not be started. */
+function exitCodeOfFailure(error: unknown): number {
+  if (!(Error.isError(error) && 'code' in error)) return 128;
+  if (error.code === 'ENGINE_COMMAND_NOT_FOUND') return 127;
+  return error.code === 'ENGINE_COMMAND_NOT_EXECUTABLE' ? 126 : 128;
+}
