@@ -214,7 +214,9 @@ export class EngineContainer implements Container {
     using _held = await lock(this.#paths.lock, { signal });
     if (readContainerRecord(this.#paths) === undefined) return;
     const settled = await this.#settle();
-    if (observe(this.#paths, settled).status === 'running') return this.remove({ force, volumes, signal });
+    if (observe(this.#paths, settled).status === 'running') {
+      return await this.remove({ force, volumes, signal });
+    }
     discard(this.#context, settled, { volumes: volumes || record.spec.autoRemove === true });
   }
 
@@ -336,7 +338,13 @@ export class EngineContainer implements Container {
     const root = await this.#openRoot(signal);
     try {
       const stat = statBelow(root.fd, path);
-      if (stat !== undefined) return { stat, archive: packBelow(root.fd, path, root.close) };
+      if (stat !== undefined)
+        return {
+          stat,
+          archive: packBelow(root.fd, path, () => {
+            root.close();
+          }),
+        };
     } catch (error) {
       root.close();
       throw error;

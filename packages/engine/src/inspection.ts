@@ -137,23 +137,23 @@ function hostConfig(record: ContainerRecord): Record<string, unknown> {
 }
 
 function config(record: ContainerRecord): Record<string, unknown> {
-  const { spec, process } = record;
+  const { spec, process: command } = record;
   return {
     Hostname: hostnameOf(record),
     Domainname: spec.domainname ?? '',
-    User: process.user,
+    User: command.user,
     Tty: spec.tty ?? false,
     OpenStdin: spec.openStdin ?? false,
     ExposedPorts: Object.fromEntries(
       [...record.exposedPorts, ...Object.keys(requestedBindings(spec))].map((port) => [port, {}]),
     ),
-    Env: process.env,
-    Cmd: process.command.length === 0 ? null : process.command,
+    Env: command.env,
+    Cmd: command.command.length === 0 ? null : command.command,
     Image: spec.image,
-    WorkingDir: process.workingDir,
-    Entrypoint: process.entrypoint.length === 0 ? null : process.entrypoint,
+    WorkingDir: command.workingDir,
+    Entrypoint: command.entrypoint.length === 0 ? null : command.entrypoint,
     Labels: record.labels,
-    StopSignal: process.stopSignal,
+    StopSignal: command.stopSignal,
     ...(spec.stopTimeoutMs === undefined ? {} : { StopTimeout: Math.round(spec.stopTimeoutMs / 1000) }),
   };
 }

@@ -45,6 +45,7 @@ export function readIfThere(path: string): string | undefined {
 }
 
 /** A JSON file that we wrote ourselves, or `undefined` when there is none. */
+// eslint-disable-next-line @typescript-eslint/no-unnecessary-type-parameters -- who wrote the file knows its type
 export function readRecord<T>(path: string): T | undefined {
   const text = readIfThere(path);
   return text === undefined || text === '' ? undefined : (JSON.parse(text) as T);

@@ -129,7 +129,7 @@ async function launch({ context, paths, record, oci, root, cgroup, network, opti
   };
   // The monitor has no use for these but to hold them: lock and ports are free again when it ends.
   for (const fd of [runLock, ...(network?.reservationFds ?? [])]) inherited.add(fd);
-  return startContainer(oci, program);
+  return await startContainer(oci, program);
 }
 
 function failure(record: ContainerRecord, cause: unknown): unknown {

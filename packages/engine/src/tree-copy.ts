@@ -30,8 +30,8 @@ interface Place {
   readonly name: string;
 }
 
-const open = (dir: number, name: string, flags: number, mode = 0): number =>
-  openat2(dir, name, { flags: flags | constants.O_NOFOLLOW, mode });
+const open = (dir: number, name: string, how: { readonly flags: number; readonly mode?: number }): number =>
+  openat2(dir, name, { ...how, flags: how.flags | constants.O_NOFOLLOW });
 
 function using<T>(fd: number, act: (fd: number) => T): T {
   try {
@@ -65,8 +65,8 @@ function finish({ to, name }: Place, fd: number, stat: Stat): void {
 
 function copyDirectory(place: Place, stat: Stat): void {
   mkdirat(place.to, place.name, 0o700);
-  using(open(place.from, place.name, constants.O_RDONLY | constants.O_DIRECTORY), (from) => {
-    using(open(place.to, place.name, constants.O_RDONLY | constants.O_DIRECTORY), (to) => {
+  using(open(place.from, place.name, { flags: constants.O_RDONLY | constants.O_DIRECTORY }), (from) => {
+    using(open(place.to, place.name, { flags: constants.O_RDONLY | constants.O_DIRECTORY }), (to) => {
       copyChildren(from, to);
       copyAttributes(from, to);
       finish(place, to, stat);
@@ -76,8 +76,8 @@ function copyDirectory(place: Place, stat: Stat): void {
 
 function copyFile(place: Place, stat: Stat): void {
   const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
-  using(open(place.from, place.name, constants.O_RDONLY), (from) => {
-    using(open(place.to, place.name, flags, 0o600), (to) => {
+  using(open(place.from, place.name, { flags: constants.O_RDONLY }), (from) => {
+    using(open(place.to, place.name, { flags, mode: 0o600 }), (to) => {
       copyBytes(from, to);
       copyAttributes(from, to);
       finish(place, to, stat);

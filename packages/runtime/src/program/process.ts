@@ -31,8 +31,8 @@ const rlimits: ReadonlyMap<string, number> = new Map(
   ].map((name, number) => [`RLIMIT_${name}`, number]),
 );
 
-function compileRlimits(process: OciProcess): Operation[] {
-  return (process.rlimits ?? []).map(({ type, soft, hard }) => {
+function compileRlimits(ociProcess: OciProcess): Operation[] {
+  return (ociProcess.rlimits ?? []).map(({ type, soft, hard }) => {
     const resource = rlimits.get(type);
     if (resource === undefined) throw new RuntimeError('RUNTIME_INVALID_SPEC', `unknown resource limit ${type}`);
     return { op: 'prlimit', resource, soft: BigInt(soft), hard: BigInt(hard) };
@@ -40,18 +40,18 @@ function compileRlimits(process: OciProcess): Operation[] {
 }
 
 /** The files that execvp would try for `args[0]`, in its order. */
-export function execCandidates(process: OciProcess): readonly string[] {
-  const name = process.args?.[0];
+export function execCandidates(ociProcess: OciProcess): readonly string[] {
+  const name = ociProcess.args?.[0];
   if (name === undefined || name === '') throw new RuntimeError('RUNTIME_INVALID_SPEC', 'no command specified');
   if (name.includes('/')) return [name];
-  const path = process.env?.findLast((entry) => entry.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH;
+  const path = ociProcess.env?.findLast((entry) => entry.startsWith('PATH='))?.slice(5) ?? DEFAULT_PATH;
   return path.split(':').map((dir) => (dir === '' ? `./${name}` : `${dir}/${name}`));
 }
 
 /** Ids, groups and capabilities, in the only order that works: each step still needs what the next gives up. */
-function compileIdentity(process: OciProcess): Operation[] {
-  const { user } = process;
-  const sets = process.capabilities;
+function compileIdentity(ociProcess: OciProcess): Operation[] {
+  const { user } = ociProcess;
+  const sets = ociProcess.capabilities;
   return [
     { op: 'setgroups', groups: user.additionalGids ?? [] },
     { op: 'setresgid', gid: user.gid },
@@ -80,25 +80,25 @@ export interface ProcessOptions {
  * The filter is loaded last when the process may gain no privileges. Otherwise loading it needs CAP_SYS_ADMIN, so it
  * comes before the capabilities go; the calls after it are ones that a usable filter allows.
  */
-export function compileProcess(process: OciProcess, options: ProcessOptions = {}): Operation[] {
-  const noNewPrivileges = process.noNewPrivileges === true;
+export function compileProcess(ociProcess: OciProcess, options: ProcessOptions = {}): Operation[] {
+  const noNewPrivileges = ociProcess.noNewPrivileges === true;
   const seccomp: Operation[] = options.seccomp === undefined ? [] : [{ op: 'seccomp', ...options.seccomp }];
   return [
-    ...compileRlimits(process),
+    ...compileRlimits(ociProcess),
     { op: 'keyring' },
-    { op: 'chdir', path: process.cwd },
-    { op: 'umask', mask: process.user.umask ?? DEFAULT_UMASK },
-    { op: 'stdioOwner', uid: process.user.uid, gid: process.user.gid },
-    { op: 'capbound', mask: capabilityMask(process.capabilities?.bounding ?? []) },
+    { op: 'chdir', path: ociProcess.cwd },
+    { op: 'umask', mask: ociProcess.user.umask ?? DEFAULT_UMASK },
+    { op: 'stdioOwner', uid: ociProcess.user.uid, gid: ociProcess.user.gid },
+    { op: 'capbound', mask: capabilityMask(ociProcess.capabilities?.bounding ?? []) },
     ...(noNewPrivileges ? [] : seccomp),
-    ...compileIdentity(process),
+    ...compileIdentity(ociProcess),
     ...(noNewPrivileges ? [{ op: 'prctl', option: PR_SET_NO_NEW_PRIVS, args: [1] } as const, ...seccomp] : []),
     ...(options.reap === true ? [{ op: 'reap' } as const] : []),
     {
       op: 'exec',
-      candidates: execCandidates(process),
-      argv: process.args ?? [],
-      envp: process.env ?? [],
+      candidates: execCandidates(ociProcess),
+      argv: ociProcess.args ?? [],
+      envp: ociProcess.env ?? [],
       dieWithMonitor: true,
     },
   ];

@@ -123,7 +123,12 @@ function compileHiding(spec: OciSpec, target: MountTarget): Operation[] {
 }
 
 /** From the host's root to the container's: everything between entering the namespaces and becoming the user. */
-function compileRoot(spec: OciSpec, process: OciProcess, context: StartContext, slots: Slots): Operation[] {
+function compileRoot(
+  spec: OciSpec & { readonly process: OciProcess },
+  context: StartContext,
+  slots: Slots,
+): Operation[] {
+  const { process } = spec;
   const target: MountTarget = { root: context.rootfs, slots };
   const propagation = rootPropagation[spec.linux?.rootfsPropagation ?? 'slave'] ?? MS_SLAVE;
   const scratch = slots.take();
@@ -181,7 +186,7 @@ export function compileStart(spec: OciSpec, context: StartContext): StartProgram
       ...(namespaces.newCgroupNamespace ? [{ op: 'unshare', flags: CLONE_NEWCGROUP } as const] : []),
       ...(spec.hostname === undefined ? [] : [{ op: 'sethostname', name: spec.hostname } as const]),
       ...(spec.domainname === undefined ? [] : [{ op: 'setdomainname', name: spec.domainname } as const]),
-      ...compileRoot(spec, process, context, slots),
+      ...compileRoot({ ...spec, process }, context, slots),
       ...compileProcess(process, { seccomp: context.seccomp, reap: context.reap }),
     ],
   };
