@@ -26,6 +26,8 @@ export type {
   ValueInstruction,
   VolumeInstruction,
 } from './ast.ts';
+export { build } from './build.ts';
+export type { BuildEvent, BuildOptions } from './build.ts';
 export type { BuildArgs } from './build-args.ts';
 export type { CheckDirective, EscapeCharacter, ParserDirectives } from './directives.ts';
 export { parseDockerfile } from './dockerfile.ts';
@@ -41,4 +43,7 @@ export { planStages } from './plan.ts';
 export type { BaseNode, BuildPlan, PlanBase, PlanNode, PlanOptions, StageNode, StepNode } from './plan.ts';
 export { formatPlatform, hostPlatform, parsePlatform } from './platform.ts';
 export type { BuildPlatform } from './platform.ts';
+export type { StepEvent } from './execution.ts';
+export type { RunEvent, RunRequest, RunRequestMount, RunStep } from './run-step.ts';
+export type { BuildStore } from './stage-state.ts';
 export type { SourceFile, SourcePlace, SourceRange } from './source.ts';

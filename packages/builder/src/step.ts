@@ -1,0 +1,124 @@
+import { imageId } from '@tsc/image';
+import type { RunInstruction, StageInstruction } from './ast.ts';
+import type { BuildArgs } from './build-args.ts';
+import { PROXY_ARGS } from './build-args.ts';
+import { applySetting, argvOf, isSetting, scopeOf, workingDirOf } from './config-step.ts';
+import type { SourceTree } from './copy-sources.ts';
+import type { EscapeCharacter } from './directives.ts';
+import { BuilderError } from './errors.ts';
+import { copyFiles, makeWorkingDir } from './file-step.ts';
+import { expandAt } from './plan.ts';
+import type { RunEvent, RunRequestMount, RunStep } from './run-step.ts';
+import { withLayer, withSettings } from './stage-state.ts';
+import type { BuildStore, StageState } from './stage-state.ts';
+
+/** What an instruction is carried out with. */
+export interface StepContext {
+  readonly store: BuildStore;
+  readonly args: BuildArgs;
+  readonly escape: EscapeCharacter;
+  /** What COPY and ADD read: the context, a stage or an image; undefined if it reads nothing. */
+  readonly source: SourceTree | undefined;
+  /** The stages or images that RUN mounts from, in the order of its mounts. */
+  readonly froms: readonly StageState[];
+  readonly contextDir: string | undefined;
+  readonly runStep: RunStep | undefined;
+  readonly created: Date | undefined;
+  readonly signal: AbortSignal | undefined;
+}
+
+type Output = Extract<RunEvent, { readonly type: 'output' }>;
+
+/** Carries out one instruction. Yields what RUN prints, and returns the stage after it. */
+export async function* carryOut(
+  state: StageState,
+  instruction: StageInstruction,
+  context: StepContext,
+): AsyncGenerator<Output, StageState, void> {
+  context.signal?.throwIfAborted();
+  if (instruction.type === 'run') return yield* run(state, instruction, context);
+  const known = needsFiles(instruction) ? await withKnownFiles(state, context) : state;
+  if (!isSetting(instruction)) return copyFiles(known, instruction, context);
+  const { settings, createdBy } = applySetting(known.settings, instruction, context);
+  if (instruction.type !== 'workdir') return withSettings(known, settings, { createdBy, created: context.created });
+  return makeWorkingDir(withSettings(known, settings, { createdBy, created: context.created }), context);
+}
+
+const needsFiles = ({ type }: StageInstruction): boolean => type === 'copy' || type === 'add' || type === 'workdir';
+
+/** After RUN only an unpacked image can say what is where. */
+export async function withKnownFiles(state: StageState, { store, signal }: StepContext): Promise<StageState> {
+  if (state.layers !== undefined) return state;
+  const { layerDirs } = await store.write(state.image, { signal });
+  return { ...state, layers: layerDirs.map((dir) => ({ type: 'directory', dir })) };
+}
+
+async function* run(
+  state: StageState,
+  instruction: RunInstruction,
+  context: StepContext,
+): AsyncGenerator<Output, StageState, void> {
+  const { runStep, store, signal, created } = context;
+  if (runStep === undefined) throw new BuilderError('BUILDER_UNSUPPORTED', 'RUN needs runStep');
+  const { config } = state.settings;
+  await store.write(state.image, { signal });
+  const argv = argvOf(instruction.command, config);
+  const request = {
+    image: state.image,
+    imageId: imageId(state.image),
+    argv,
+    env: runEnvironment(state, context),
+    workingDir: workingDirOf(config),
+    user: config.User ?? '',
+    network: instruction.network,
+    security: instruction.security,
+    mounts: await requestMounts(state, instruction, context),
+    devices: instruction.devices,
+  };
+  let finished: Extract<RunEvent, { readonly type: 'finished' }> | undefined;
+  for await (const event of runStep(request, { signal })) {
+    if (event.type === 'output') yield event;
+    else finished = event;
+  }
+  const createdBy = `RUN ${argv.join(' ')}`;
+  if (finished?.exitCode !== 0) {
+    const how = finished === undefined ? 'did not finish' : `ended with exit code ${String(finished.exitCode)}`;
+    throw new BuilderError('BUILDER_RUN_FAILED', `${instruction.text}: ${how}`);
+  }
+  if (finished.layer === undefined) return withSettings(state, state.settings, { createdBy, created });
+  return withLayer(state, { layer: finished.layer, files: undefined, createdBy, created });
+}
+
+/** The image's ENV, then the ARGs that it doesn't hide, and the proxies that the caller gave. */
+function runEnvironment({ settings }: StageState, { args }: StepContext): readonly string[] {
+  const proxies = PROXY_ARGS.flatMap((name) => {
+    const value = args.given.get(name);
+    return value === undefined ? [] : [[name, value] as const];
+  });
+  const env = new Map([...proxies, ...settings.args]);
+  const own = settings.config.Env ?? [];
+  const names = new Set(own.map((line) => line.split('=', 1)[0]));
+  return [...own, ...[...env].filter(([name]) => !names.has(name)).map(([name, value]) => `${name}=${value}`)];
+}
+
+async function requestMounts(
+  state: StageState,
+  instruction: RunInstruction,
+  { froms, store, contextDir, escape, signal }: StepContext,
+): Promise<readonly RunRequestMount[]> {
+  const remaining = [...froms];
+  const mounts: RunRequestMount[] = [];
+  for (const { type, options } of instruction.mounts) {
+    const from = options.has('from') ? remaining.shift() : undefined;
+    if (from !== undefined) await store.write(from.image, { signal });
+    const scope = scopeOf(state.settings, escape);
+    const expanded = new Map([...options].map(([name, value]) => [name, expandAt(instruction, value, scope)]));
+    mounts.push({
+      type,
+      options: expanded,
+      fromImage: from?.image,
+      contextDir: from === undefined ? contextDir : undefined,
+    });
+  }
+  return mounts;
+}
