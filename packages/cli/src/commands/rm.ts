@@ -1,8 +1,8 @@
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
-import { codeOf, forEach } from '../failure.ts';
+import { codeOf, forEach, oneLine } from '../failure.ts';
 import { toggle } from '../flags/flag.ts';
-import { printLine } from '../output.ts';
+import { note, printLine } from '../output.ts';
 
 export const command: Command = defineCommand({
   usage: '[OPTIONS] CONTAINER [CONTAINER...]',
@@ -20,8 +20,9 @@ export const command: Command = defineCommand({
         try {
           await engine.container(reference).remove({ force, volumes });
         } catch (error) {
-          // With --force the wish is that it be gone, and it is.
-          if (!force || codeOf(error) !== 'ENGINE_NO_SUCH_CONTAINER') throw error;
+          // With --force the wish is that it be gone, and it is: said, and no failure.
+          if (!force || !Error.isError(error) || codeOf(error) !== 'ENGINE_NO_SUCH_CONTAINER') throw error;
+          note(`tsc: ${oneLine(error.message)}`);
           return;
         }
         printLine(reference);

@@ -3,10 +3,10 @@ import type { Engine } from '@tsc/engine';
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
 import { failed } from '../errors.ts';
-import { codeOf, forEach } from '../failure.ts';
+import { codeOf, forEach, oneLine } from '../failure.ts';
 import { toggle } from '../flags/flag.ts';
 import { shortId } from '../format/shorten.ts';
-import { printLine } from '../output.ts';
+import { note, printLine } from '../output.ts';
 
 export const command: Command = defineCommand({
   usage: '[OPTIONS] IMAGE [IMAGE...]',
@@ -24,7 +24,8 @@ export const command: Command = defineCommand({
           for (const name of untagged) printLine(`Untagged: ${name}`);
           for (const digest of deleted) printLine(`Deleted: ${digest}`);
         } catch (error) {
-          if (!force || codeOf(error) !== 'IMAGE_NOT_FOUND') throw error;
+          if (!force || !Error.isError(error) || codeOf(error) !== 'IMAGE_NOT_FOUND') throw error;
+          note(`tsc: ${oneLine(error.message)}`);
         }
       }),
     ),

@@ -5,6 +5,7 @@ import type { Attachment } from '@tsc/engine';
 
 import { CliError } from '../errors.ts';
 import { DetachKeys } from './detach-keys.ts';
+import { enterRawMode, leaveRawMode } from './raw-mode.ts';
 import { endOnSignal, forwardSignals } from './signals.ts';
 
 export interface SessionOptions {
@@ -43,6 +44,10 @@ export async function holdSession(attachment: Attachment, options: SessionOption
   else if (options.forwardSignals) cleanup.use(forwardSignals((name) => attachment.kill(name)));
   const detached = Promise.withResolvers<'detached'>();
   if (options.stdin && attachment.stdin !== undefined) {
+    if (options.tty && process.stdin.isTTY) {
+      cleanup.defer(leaveRawMode);
+      await enterRawMode();
+    }
     cleanup.use(copyInput(attachment.stdin, options, () => detached.resolve('detached')));
   }
   const ended = Promise.all([attachment.exitCode, ...outputs]).then(([exitCode]) => exitCode);
@@ -67,11 +72,7 @@ function followTerminal(attachment: Attachment, cleanup: DisposableStack): void 
   resize();
   process.stdout.on('resize', resize);
   cleanup.defer(() => process.stdout.off('resize', resize));
-  cleanup.use(endOnSignal(() => restoreTerminal()));
-}
-
-function restoreTerminal(): void {
-  if (process.stdin.isTTY) process.stdin.setRawMode(false);
+  cleanup.use(endOnSignal(leaveRawMode));
 }
 
 function copyInput(to: Writable, { tty, detachKeys }: SessionOptions, detach: () => void): Disposable {
@@ -89,12 +90,10 @@ function copyInput(to: Writable, { tty, detachKeys }: SessionOptions, detach: ()
   // A process may close its input and work on: what is typed after that goes nowhere.
   const onClosed = (): void => void stdin.pause().off('data', onData);
   to.on('error', onClosed);
-  if (tty && stdin.isTTY) stdin.setRawMode(true);
   stdin.on('data', onData).on('end', onEnd).resume();
   return {
     [Symbol.dispose]: () => {
       stdin.off('data', onData).off('end', onEnd).pause();
-      restoreTerminal();
     },
   };
 }
