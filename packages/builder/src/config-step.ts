@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import type { ContainerDefaults, Empty, Healthcheck } from '@tsc/image';
-import type { CommandLine, HealthcheckInstruction, StageInstruction, ValueInstruction } from './ast.ts';
+import type { ArgInstruction, CommandLine, HealthcheckInstruction, StageInstruction, ValueInstruction } from './ast.ts';
 import { resolveArgs } from './build-args.ts';
 import type { BuildArgs } from './build-args.ts';
 import type { EscapeCharacter } from './directives.ts';
@@ -84,11 +84,8 @@ function apply(settings: StageSettings, instruction: SettingInstruction, { args,
     createdBy,
   });
   switch (instruction.type) {
-    case 'arg': {
-      const resolved = resolveArgs(instruction, args, { variables: scope.variables, escape });
-      const set = [...resolved].filter((pair): pair is [string, string] => pair[1] !== undefined);
-      return { settings: { ...settings, args: new Map([...settings.args, ...set]) }, createdBy: instruction.text };
-    }
+    case 'arg':
+      return applyArg(settings, instruction, { args, escape });
     case 'env': {
       const pairs = instruction.pairs.map(({ key, value }) => [expand(key), expand(value)] as const);
       const env = new Map([...environmentOf(config), ...pairs]);
@@ -136,6 +133,12 @@ function apply(settings: StageSettings, instruction: SettingInstruction, { args,
     case 'onbuild':
       return withConfig({ OnBuild: [...(config.OnBuild ?? []), instruction.expression] }, instruction.text);
   }
+}
+
+function applyArg(settings: StageSettings, instruction: ArgInstruction, { args, escape }: SettingsScope): SettingStep {
+  const resolved = resolveArgs(instruction, args, { variables: scopeOf(settings, escape).variables, escape });
+  const set = [...resolved].filter((pair): pair is [string, string] => pair[1] !== undefined);
+  return { settings: { ...settings, args: new Map([...settings.args, ...set]) }, createdBy: instruction.text };
 }
 
 function applyValue(

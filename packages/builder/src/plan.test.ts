@@ -98,6 +98,18 @@ USER 1`;
     expect(plan('FROM $UNSET AS x\nFROM a').nodes).toHaveLength(2);
   });
 
+  test('obeys # check= and # syntax=', () => {
+    const body = 'FROM a\nMAINTAINER me\nENV a b\n';
+    expect(plan(body).warnings).toHaveLength(2);
+    expect(plan(`# check=skip=MaintainerDeprecated\n${body}`).warnings).toEqual(['line 4: ENV key=value, with =']);
+    expect(() => plan(`# check=error=true\n${body}`)).toThrow('Dockerfile:3: MaintainerDeprecated');
+    expect(plan(`# check=skip=all;error=true\n${body}`).warnings).toEqual([]);
+    expect(plan(`# syntax=docker.io/docker/dockerfile:1.7-labs\n${body}`).nodes).toHaveLength(4);
+    expect(() => plan(`# syntax=evil/frontend\n${body}`)).toThrow(
+      'Dockerfile:1: the syntax evil/frontend is not built in',
+    );
+  });
+
   test('thousands of chained stages need no stack', () => {
     const chain = Array.from({ length: 5000 }, (_, index) => `FROM s${index} AS s${index + 1}`);
     expect(plan(`FROM scratch AS s0\n${chain.join('\n')}`).nodes).toHaveLength(5002);

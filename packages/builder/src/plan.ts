@@ -70,10 +70,12 @@ export interface BuildPlan {
  * Plans a build. Pure: it reads no file, no image and no clock.
  *
  * @throws {@link BuilderError} `BUILDER_STAGE_NOT_FOUND`, `BUILDER_STAGE_CYCLE`, `BUILDER_BAD_PLATFORM`,
- *   `BUILDER_EXPANSION`: a FROM whose variables don't make a name
+ *   `BUILDER_EXPANSION`: a FROM whose variables don't make a name, `BUILDER_UNSUPPORTED`: another `# syntax=`,
+ *   `BUILDER_CHECK`: `# check=error=true` and a warning
  * @example planStages(parseDockerfile(text), { target: 'test' }).nodes.length
  */
 export function planStages(dockerfile: Dockerfile, options: PlanOptions = {}): BuildPlan {
+  checkSyntax(dockerfile);
   const given = options.buildArgs ?? new Map<string, string>();
   const platform = options.platform === undefined ? hostPlatform() : parsePlatform(options.platform);
   const build = options.buildPlatform === undefined ? hostPlatform() : parsePlatform(options.buildPlatform);
@@ -84,7 +86,6 @@ export function planStages(dockerfile: Dockerfile, options: PlanOptions = {}): B
   const stages = dockerfile.stages.map((stage) => resolveStage(dockerfile, stage, { global, platform }));
   const needed = neededStages(stages, target);
   const { nodes, output } = layOut(needed, target);
-  const warnings = [...dockerfile.warnings.map(({ message, range }) => `line ${range.startLine}: ${message}`)];
   return {
     dockerfile,
     nodes,
@@ -92,7 +93,7 @@ export function planStages(dockerfile: Dockerfile, options: PlanOptions = {}): B
     platform,
     args: { given, global },
     usesContext: nodes.some((node) => node.type === 'step' && readsContext(node.instruction)),
-    warnings: [...warnings, ...unusedArgs(dockerfile, given)],
+    warnings: [...checkedWarnings(dockerfile), ...unusedArgs(dockerfile, given)],
   };
 }
 
@@ -220,6 +221,32 @@ function outputOf(outputs: ReadonlyMap<number, number>, stage: number): number {
   const id = outputs.get(stage);
   if (id === undefined) throw new Error(`stage ${stage} is used before it is planned`);
   return id;
+}
+
+/** Obeys `# check=`: rules to skip, and whether what is left is an error. */
+function checkedWarnings({ directives, source, warnings }: Dockerfile): readonly string[] {
+  const skip = directives.check?.skip ?? [];
+  const kept = skip.includes('all') ? [] : warnings.filter(({ rule }) => !skip.includes(rule));
+  const [first] = kept;
+  if (first !== undefined && directives.check?.error === true) {
+    throw errorAt({ source, range: first.range }, 'BUILDER_CHECK', `${first.rule}: ${first.message}`);
+  }
+  return kept.map(({ message, range }) => `line ${String(range.startLine)}: ${message}`);
+}
+
+/**
+ * The frontend that `# syntax=` asks for has to be the one that is built in.
+ *
+ * @throws {@link BuilderError} `BUILDER_UNSUPPORTED`
+ */
+function checkSyntax({ directives, source }: Dockerfile): void {
+  const { syntax } = directives;
+  if (syntax === undefined) return;
+  const name = syntax.replace(/^docker\.io\//, '').split(/[:@]/, 1)[0];
+  if (name === 'docker/dockerfile' || name === 'docker/dockerfile-upstream') return;
+  const line = 1 + source.lines.findIndex((text) => text.includes(syntax));
+  const place = { source, range: { startLine: line, endLine: line }, word: syntax };
+  throw errorAt(place, 'BUILDER_UNSUPPORTED', `the syntax ${syntax} is not built in, only docker/dockerfile is`);
 }
 
 function unusedArgs(dockerfile: Dockerfile, given: ReadonlyMap<string, string>): readonly string[] {
