@@ -197,7 +197,12 @@ export class EngineContainer implements Container {
     await this.start({ signal: options.signal });
   }
 
-  async remove({ force = false, volumes = false, signal }: Parameters<Container['remove']>[0] = {}): Promise<void> {
+  async remove(options: Parameters<Container['remove']>[0] = {}): Promise<void> {
+    // Again when it was started between the look and the lock.
+    while (!(await this.#removeIfStopped(options)));
+  }
+
+  async #removeIfStopped({ force = false, volumes = false, signal }: RemoveOptions): Promise<boolean> {
     const { status } = this.#observe();
     if (status === 'running' || status === 'restarting') {
       if (!force) {
@@ -209,15 +214,13 @@ export class EngineContainer implements Container {
       }
       await this.#endNow(signal);
     }
-    const record = readContainerRecord(this.#paths);
-    if (record === undefined) return; // it was --rm, and went by itself
+    if (readContainerRecord(this.#paths) === undefined) return true; // it was --rm, and went by itself
     using _held = await lock(this.#paths.lock, { signal });
-    if (readContainerRecord(this.#paths) === undefined) return;
+    if (readContainerRecord(this.#paths) === undefined) return true;
     const settled = await this.#settle();
-    if (observe(this.#paths, settled).status === 'running') {
-      return await this.remove({ force, volumes, signal });
-    }
-    discard(this.#context, settled, { volumes: volumes || record.spec.autoRemove === true });
+    if (observe(this.#paths, settled).status === 'running') return false;
+    discard(this.#context, settled, { volumes: volumes || settled.spec.autoRemove === true });
+    return true;
   }
 
   async #endNow(signal: AbortSignal | undefined): Promise<void> {
@@ -362,6 +365,8 @@ export class EngineContainer implements Container {
     }
   }
 }
+
+type RemoveOptions = NonNullable<Parameters<Container['remove']>[0]>;
 
 const WAIT_POLL_MS = 50;
 

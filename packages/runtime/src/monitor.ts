@@ -1,5 +1,6 @@
-import { closeSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { basename, dirname } from 'node:path';
 import { Readable, Writable } from 'node:stream';
 
 import {
@@ -11,6 +12,7 @@ import {
   encodeFrame,
   encodeResize,
   encodeSignal,
+  hasCode,
   waitid,
 } from '@tsc/sys';
 import type { MonitorFrame } from '@tsc/sys';
@@ -177,17 +179,31 @@ export const connectionFrom = (fd: number): MonitorConnection =>
  * @throws RuntimeError `RUNTIME_NO_MONITOR`: nobody listens there
  */
 export async function connectMonitor(path: string): Promise<MonitorConnection> {
+  try {
+    // By way of its directory's descriptor: a socket's own path may have 107 bytes.
+    const dir = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      return new MonitorConnection(await connected(`/proc/self/fd/${dir}/${basename(path)}`));
+    } finally {
+      closeSync(dir);
+    }
+  } catch (cause) {
+    if (!hasCode(cause, 'ENOENT', 'ECONNREFUSED')) throw cause;
+    throw new RuntimeError('RUNTIME_NO_MONITOR', `no monitor listens on ${path}`, { path, cause });
+  }
+}
+
+async function connected(path: string): Promise<Socket> {
   const socket = new Socket();
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
   socket.once('connect', () => {
     resolve(undefined);
   });
-  socket.once('error', (cause) => {
-    reject(new RuntimeError('RUNTIME_NO_MONITOR', `no monitor listens on ${path}`, { path, cause }));
-  });
+  socket.once('error', reject);
   socket.connect(path);
   await promise;
-  return new MonitorConnection(socket);
+  socket.off('error', reject);
+  return socket;
 }
 
 /** Reaps a monitor that has closed its connection, and closes its pidfd. Its last instructions take microseconds. */
