@@ -6,7 +6,7 @@ import { defineConfig } from 'tsup';
  * One bundle with every package in it, split so that a command loads its own part only. Chunks lie directly in `dist`,
  * because `@tsc/sys` looks for its binaries in `../prebuilt` of the file that it ended up in.
  */
-export default defineConfig({
+const config: ReturnType<typeof defineConfig> = defineConfig({
   // Programs that others start by path, by the name of their file in dist. The engine starts `cleanup.js` beside itself.
   entry: { main: 'src/main.ts', index: 'src/index.ts', cleanup: '../engine/src/cleanup.ts' },
   format: ['esm'],
@@ -22,3 +22,5 @@ export default defineConfig({
     await cp('../sys/prebuilt', 'prebuilt', { recursive: true, force: true });
   },
 });
+
+export default config;
