@@ -168,8 +168,7 @@ export class EngineContainer implements Container {
     const record = this.#record();
     const patienceMs = timeoutMs ?? record.spec.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS;
     held.signal(parseSignal(stopSignal ?? record.process.stopSignal));
-    const inTime = await Promise.race([ended(held).then(() => true), sleep(patienceMs, false, { signal, ref: true })]);
-    if (!inTime) held.signal(parseSignal(SIGKILL));
+    if (!(await endsWithin(held, patienceMs, signal))) held.signal(parseSignal(SIGKILL));
     await abortable(held.closed, signal);
     await this.#settleLocked();
   }
@@ -372,6 +371,19 @@ const WAIT_POLL_MS = 50;
 
 const ended = (connection: MonitorConnection): Promise<unknown> =>
   Promise.race([connection.exit.catch(() => undefined), connection.closed]);
+
+/** Whether the process ends before the time is up; no timer outlives the answer. */
+async function endsWithin(connection: MonitorConnection, ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+  const timer = new AbortController();
+  const either = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
+  const timeIsUp = sleep(ms, false, { signal: either });
+  try {
+    return await Promise.race([ended(connection).then(() => true), timeIsUp]);
+  } finally {
+    timer.abort();
+    timeIsUp.catch(() => undefined);
+  }
+}
 
 /** Resolves when the monitor has read what was sent: it answers nothing, so an ordinary turn of the loop has to do. */
 const flushed = (_connection: MonitorConnection): Promise<void> => sleep(1);
