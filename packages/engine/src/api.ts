@@ -19,7 +19,7 @@ export interface Engine extends AsyncDisposable {
   readonly images: ImageStore;
   /** Makes a container and doesn't start it. */
   createContainer(spec: ContainerSpec, options?: CallOptions): Promise<Container>;
-  /** `createContainer` and `start` in one; a container that fails to start is removed again if it is `autoRemove`. */
+  /** `createContainer` and `start` in one; a container that fails to start is removed again. */
   run(spec: ContainerSpec, options?: StartOptions): Promise<RunningContainer>;
   /** Finds a container by name, id or id prefix. @throws EngineError `ENGINE_NO_SUCH_CONTAINER` */
   container(reference: string): Container;

@@ -89,7 +89,7 @@ class LocalEngine implements Engine {
     try {
       return await container.start(options);
     } catch (error) {
-      if (spec.autoRemove === true) await container.remove({ force: true, volumes: true });
+      await container.remove({ force: true, volumes: true });
       throw error;
     }
   }
