@@ -102,12 +102,8 @@ function packPath(
   }
   if (type !== 'file')
     throw new EngineError('ENGINE_NO_SUCH_PATH', `cannot copy ${path}: it is no file, link or directory`);
-  const file = openBelow(rootFd, path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-  const packed = packLayer([{ ...common, type: 'file', size: stat.size, path: `/proc/self/fd/${String(file)}` }]);
-  packed.stream.once('close', () => {
-    closeSync(file);
-  });
-  return packed;
+  // By its parent's descriptor and one name, which the packer doesn't follow.
+  return packLayer([{ ...common, type: 'file', size: stat.size, path: `/proc/self/fd/${String(parent)}/${name}` }]);
 }
 
 /** Unpacks an archive into a directory of the container; nothing outside that directory is written. */

@@ -1,7 +1,20 @@
 import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 
 import { prebuiltUrl } from './binding.ts';
-import { F_ADD_SEALS, F_SEAL_ALL, MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC, fcntl, memfd_create } from './file.ts';
+import { hasCode } from './errors.ts';
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  F_ADD_SEALS,
+  F_SEAL_ALL,
+  MFD_ALLOW_SEALING,
+  MFD_CLOEXEC,
+  MFD_EXEC,
+  O_CLOEXEC,
+  fcntl,
+  memfd_create,
+} from './file.ts';
+import { MOUNT_ATTR_RDONLY, OPEN_TREE_CLONE, mount_setattr, open_tree } from './mount.ts';
 import { spawn } from './process.ts';
 import type { SpawnedProcess } from './process.ts';
 import { AF_UNIX, SOCK_STREAM, socketpair } from './socket.ts';
@@ -26,6 +39,26 @@ function sealedExecutable(): number {
   return executable;
 }
 
+/**
+ * The null device through a read-only mount of its own. It becomes a container's standard input, and root of a container
+ * could otherwise change the mode or owner of the host's `/dev/null` by `chmod /dev/stdin`. Who may not mount may not
+ * give root of the host away either.
+ */
+function safeNullDevice(): number {
+  if (nullDevice !== undefined) return nullDevice;
+  using mounted = new DisposableStack();
+  let path = '/dev/null';
+  try {
+    const clone = mounted.adopt(open_tree(AT_FDCWD, path, OPEN_TREE_CLONE | O_CLOEXEC), closeSync);
+    mount_setattr(clone, '', AT_EMPTY_PATH, { attrSet: MOUNT_ATTR_RDONLY });
+    path = `/proc/self/fd/${clone}`;
+  } catch (error) {
+    if (!hasCode(error, 'EPERM')) throw error;
+  }
+  nullDevice = openSync(path, 'r+');
+  return nullDevice;
+}
+
 /** A started tsc-init. `controlFd` is our end of its socket: frames as in `monitor-frame.ts`, end of file at its end. */
 export interface InitProcess extends SpawnedProcess {
   readonly controlFd: number;
@@ -47,8 +80,7 @@ export interface SpawnInitOptions {
  * @throws SysError when not even the process could be made
  */
 export function spawnInit(options: SpawnInitOptions): InitProcess {
-  nullDevice ??= openSync('/dev/null', 'r+');
-  const [stdin, stdout, stderr] = options.stdio ?? [nullDevice, nullDevice, nullDevice];
+  const [stdin, stdout, stderr] = options.stdio ?? [safeNullDevice(), safeNullDevice(), safeNullDevice()];
   const programFd = memfd_create('start-program', MFD_CLOEXEC);
   const [ours, theirs] = socketpair(AF_UNIX, SOCK_STREAM, 0);
   try {

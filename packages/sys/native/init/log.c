@@ -11,12 +11,14 @@ static void open_file(struct log *log) {
 }
 
 void log_open(struct log *log, int dir, const char *name, int64_t max_size, uint64_t max_files) {
-  *log = (struct log){.dir = dir, .fd = -1, .name = name, .max_size = max_size, .max_files = max_files};
+  *log = (struct log){.dir = dir, .fd = -1, .name = name, .max_size = max_size, .max_files = max_files ? max_files : 1};
   if (dir >= 0) open_file(log);
 }
 
-static void numbered_name(char name[64], const char *base, uint64_t number) {
-  struct text t = {name, name + 63, 0};
+enum { NAME_SIZE = 288 }; // a file's name has at most 255 bytes, a number 20
+
+static void numbered_name(char name[NAME_SIZE], const char *base, uint64_t number) {
+  struct text t = {name, name + NAME_SIZE - 1, 0};
   text_add(&t, base);
   if (number) text_add(&t, "."), text_add_number(&t, (int64_t)number);
   *t.at = 0;
@@ -24,7 +26,7 @@ static void numbered_name(char name[64], const char *base, uint64_t number) {
 
 // name.(n-2) becomes name.(n-1), … name becomes name.1: the oldest is overwritten.
 static void rotate(struct log *log) {
-  char from[64], to[64];
+  char from[NAME_SIZE], to[NAME_SIZE];
   close_fd(&log->fd);
   for (uint64_t number = log->max_files - 1; number-- > 0;) {
     numbered_name(from, log->name, number);
@@ -35,13 +37,17 @@ static void rotate(struct log *log) {
   open_file(log);
 }
 
-// A full disk loses log records, never the container: what can't be written is dropped.
+// A full disk loses log records, never the container: what can't be written is dropped, and so is the part of it that
+// could be, because the next record would go on in the middle of that line.
 static void flush_records(struct log *log) {
   int64_t n = out.at - buffer;
   out.at = buffer;
   if (n == 0) return;
+  if (log->fd < 0) open_file(log);
   if (log->max_size && log->size && log->size + n > log->max_size) rotate(log);
-  if (log->fd >= 0 && write_all(log->fd, buffer, (size_t)n) == 0) log->size += n;
+  if (log->fd < 0) return;
+  if (write_all(log->fd, buffer, (size_t)n) == 0) log->size += n;
+  else if (sys(__NR_lseek, log->fd, 0, 2 /* SEEK_END */) > log->size) sys(__NR_ftruncate, log->fd, log->size);
 }
 
 // The length of the UTF-8 sequence at `s`, 0 if it isn't one (or is an overlong form, a surrogate, past U+10FFFF).

@@ -128,6 +128,7 @@ static void clone_and_keep(void) {
   uint64_t flags = arg_number(&program);
   int cgroup = arg_slot(&program);
   const char *uid_map = arg_text(&program), *gid_map = arg_text(&program);
+  if (program.malformed) fail(-EPROTO);
   make_pipes(&pipes, settings.flags);
   long result = sys(__NR_socketpair, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sync);
   if (result < 0) fail(result);

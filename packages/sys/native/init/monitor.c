@@ -101,6 +101,13 @@ static void take_stdin(const struct settings *s, struct streams *streams, const 
   flush_stdin(s, streams);
 }
 
+// A terminal has no end: whoever attaches next types on.
+static void end_stdin(const struct settings *s, struct streams *streams) {
+  if (s->flags & KEEP_TERMINAL) return;
+  stdin_ended = 1;
+  flush_stdin(s, streams);
+}
+
 static void resize(const struct settings *s, struct streams *streams, const uint8_t *data, size_t n) {
   unsigned short size[4] = {0, 0, 0, 0};
   if (n != 4 || !(s->flags & KEEP_TERMINAL)) return;
@@ -123,7 +130,7 @@ static int serve(struct client *c, const struct settings *s, struct streams *str
     }
     if (blocked_on_stdin(type, n)) break;
     if (type == FRAME_STDIN) take_stdin(s, streams, data, n);
-    if (type == FRAME_STDIN_EOF) stdin_ended = 1, flush_stdin(s, streams);
+    if (type == FRAME_STDIN_EOF) end_stdin(s, streams);
     if (type == FRAME_RESIZE) resize(s, streams, data, n);
     if (type == FRAME_ATTACH) c->attached = 1;
     if (type == FRAME_CLEANED && c->control) cleaned = 1;
@@ -137,8 +144,13 @@ static int serve(struct client *c, const struct settings *s, struct streams *str
 }
 
 static void lose(struct client *c, const struct settings *s, struct streams *streams) {
-  if (c->control && (s->flags & KEEP_STDIN_ONCE)) stdin_ended = 1, flush_stdin(s, streams);
+  if (c->control && (s->flags & KEEP_STDIN_ONCE)) end_stdin(s, streams);
   client_drop(c);
+}
+
+static void send_end(struct client *c, const struct child *child) {
+  uint32_t end[2] = {child->code, child->status};
+  client_send(c, FRAME_EXIT, end, sizeof end);
 }
 
 static void accept_client(int listener, const struct child *child) {
@@ -156,6 +168,7 @@ static void accept_client(int listener, const struct child *child) {
   struct client *c = client_add(fd, 0, 0);
   uint32_t pid = (uint32_t)child->pid;
   if (c) client_send(c, FRAME_STARTED, &pid, sizeof pid);
+  if (c && child->announced) send_end(c, child);
 }
 
 static void reap(struct child *child) {
@@ -217,12 +230,34 @@ static int drain(struct streams *streams) {
   return 0;
 }
 
-static void announce_end(const struct settings *s, const struct child *child) {
-  uint32_t end[2] = {child->code, child->status};
+static void announce_end(const struct settings *s, struct child *child) {
   log_end(&log, &out_line);
   log_end(&log, &err_line);
   record_end(s, child);
-  clients_send(FRAME_EXIT, end, sizeof end);
+  for (struct client *c = clients; c < clients + MAX_CLIENTS; c++) send_end(c, child);
+  child->announced = 1;
+}
+
+enum { PATIENCE_SECONDS = 1 };
+
+// Before the monitor goes: slow readers get what is still theirs. The engine that started the process is waited for;
+// others as long as they keep reading.
+static void send_rest(void) {
+  struct pollfd watch[MAX_CLIENTS];
+  for (;;) {
+    int waiting = 0, for_engine = 0;
+    for (int i = 0; i < MAX_CLIENTS; i++) {
+      struct client *c = clients + i;
+      int owed = c->fd >= 0 && c->out_length > 0;
+      watch[i] = (struct pollfd){owed ? c->fd : -1, POLLOUT, 0};
+      waiting += owed, for_engine |= owed && c->control;
+    }
+    if (waiting == 0) return;
+    struct timespec64 patience = {PATIENCE_SECONDS, 0};
+    if (sys(__NR_ppoll, watch, MAX_CLIENTS, for_engine ? NULL : &patience, NULL, 8) == 0) return;
+    for (int i = 0; i < MAX_CLIENTS; i++)
+      if (watch[i].revents) client_flush(clients + i);
+  }
 }
 
 // Runs the cleanup command and waits for it, so that the lock which the monitor holds outlasts it.
@@ -247,18 +282,15 @@ static void run_cleanup(const struct settings *s) {
 void monitor(const struct settings *s, struct streams *streams, struct child *child) {
   struct pollfd watch[WATCH_CLIENTS + MAX_CLIENTS];
   uint32_t pid = (uint32_t)child->pid;
-  int cleaned = 0, announced = 0, needs_cleaning = s->cleanup[0] != NULL;
+  int cleaned = 0, needs_cleaning = s->cleanup[0] != NULL;
   log_open(&log, s->log_dir, s->log_name, (int64_t)s->log_max_size, s->log_max_files);
   record_start(s, child);
   clients_send(FRAME_STARTED, &pid, sizeof pid);
-  while (!announced || (needs_cleaning && client_control() && !cleaned)) {
+  while (!child->announced || (needs_cleaning && client_control() && !cleaned)) {
     if (wait_for_events(watch, s, streams, child) < 0) continue;
     cleaned |= handle_events(watch, s, streams, child);
-    if (child->ended && !announced && drain(streams)) {
-      announce_end(s, child);
-      announced = 1;
-    }
+    if (child->ended && !child->announced && drain(streams)) announce_end(s, child);
   }
-  for (struct client *c = clients; c < clients + MAX_CLIENTS; c++) client_flush(c);
   if (needs_cleaning && !cleaned) run_cleanup(s);
+  send_rest();
 }

@@ -37,6 +37,7 @@ struct child {
   int pid;
   int pidfd;
   int ended;
+  int announced; // its end, to everybody
   uint32_t code; // CLD_EXITED, CLD_KILLED, CLD_DUMPED
   uint32_t status;
 };

@@ -97,6 +97,17 @@ static long empty_directory(void) {
              MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC);
 }
 
+// Read-only, because it is the host's own node: a chmod of the masked path would be one of the host's /dev/null.
+static long null_cover(int null_device) {
+  cleanup_fd int cover = (int)sys(__NR_open_tree, null_device, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH);
+  if (cover < 0) return cover;
+  long result = set_attributes(cover, 0, (struct mount_attr){.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOEXEC});
+  if (result < 0) return result;
+  int made = cover;
+  cover = -1;
+  return made;
+}
+
 // Hides a path: a directory under an empty one, anything else under the null device that the program opened on the host
 // side (never the container's own /dev/null, which an image may have made a link). A path that is not there is hidden.
 static long mask_op(struct program *p) {
@@ -106,9 +117,7 @@ static long mask_op(struct program *p) {
   if (target < 0) return target;
   long directory = is_directory(target);
   if (directory < 0) return directory;
-  cleanup_fd int cover = (int)(directory ? empty_directory()
-                                         : sys(__NR_open_tree, null_device, "",
-                                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH));
+  cleanup_fd int cover = (int)(directory ? empty_directory() : null_cover(null_device));
   return cover < 0 ? cover : attach(cover, target);
 }
 

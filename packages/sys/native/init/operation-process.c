@@ -99,19 +99,34 @@ static long reap_op(void) {
   }
 }
 
-enum { MAX_STRINGS = 8192 };
+struct pointers {
+  const char **at;
+  size_t left;
+};
+
+// Every pointer that the rest of the arguments can need: a list takes eight bytes for its length and at least sixteen
+// for each string, and becomes a pointer for each and one for its end.
+static long make_pointers(const struct program *p, struct pointers *pointers) {
+  size_t count = (size_t)(p->arg_end - p->arg) / 8 + 1;
+  long memory = sys(__NR_mmap, NULL, count * sizeof(char *), 3 /* PROT_READ | PROT_WRITE */,
+                    0x22 /* MAP_PRIVATE | MAP_ANONYMOUS */, -1, 0);
+  if (memory < 0) return memory;
+  *pointers = (struct pointers){(const char **)memory, count};
+  return 0;
+}
 
 // Reads a counted list of strings into a NULL-ended array.
-static const char **text_list(struct program *p, const char **pool, size_t *used) {
+static const char **text_list(struct program *p, struct pointers *pointers) {
   uint64_t n = arg_number(p);
-  const char **list = pool + *used;
-  if (n + *used + 1 > MAX_STRINGS) {
+  const char **list = pointers->at;
+  if (n >= pointers->left) {
     p->malformed = 1;
     return list;
   }
   for (uint64_t i = 0; i < n; i++) list[i] = arg_text(p);
   list[n] = NULL;
-  *used += n + 1;
+  pointers->at += n + 1;
+  pointers->left -= n + 1;
   return list;
 }
 
@@ -127,12 +142,13 @@ static long is_regular_file(const char *path) {
 // Tries each path of the program in turn, as execvp does with PATH: an unusable file is remembered and the search goes
 // on; the error says the most telling thing that was met.
 static long exec_op(struct program *p) {
-  static const char *pool[MAX_STRINGS];
-  size_t used = 0;
+  struct pointers pointers;
   uint64_t parent_death = arg_number(p);
-  const char **candidates = text_list(p, pool, &used);
-  const char **argv = text_list(p, pool, &used);
-  const char **envp = text_list(p, pool, &used);
+  long made = make_pointers(p, &pointers);
+  if (made < 0) return made;
+  const char **candidates = text_list(p, &pointers);
+  const char **argv = text_list(p, &pointers);
+  const char **envp = text_list(p, &pointers);
   if (p->malformed) return -EPROTO;
   // The child dies with its monitor. A change of ids resets this, so it comes after all of them. The filter may forbid
   // prctl by now; then it was set at the start and the ids did not change, or the user asked for such a filter.

@@ -17,7 +17,8 @@ struct operation {
 int program_open(struct program *p, const uint8_t *file, size_t size) {
   const struct header *header = (const void *)file;
   memset(p, 0, sizeof *p);
-  if (size < sizeof *header || header->size > size || header->inherited > MAX_SLOTS) return -EPROTO;
+  if (size < sizeof *header || header->size > size || header->size < sizeof *header) return -EPROTO;
+  if (header->inherited > MAX_SLOTS) return -EPROTO;
   for (int i = 0; i < 8; i++)
     if (header->magic[i] != "TSCINIT1"[i]) return -EPROTO;
   for (int i = 0; i < MAX_SLOTS; i++) p->slots[i] = i < (int)header->inherited ? FIRST_SLOT_FD + i : -1;
