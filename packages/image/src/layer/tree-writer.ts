@@ -1,4 +1,4 @@
-import { closeSync, constants, fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
+import { chmodSync, closeSync, constants, fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
 
 import {
   AT_SYMLINK_NOFOLLOW,
@@ -11,6 +11,7 @@ import {
   lsetxattr,
   mkdirat,
   mknodat,
+  O_PATH,
   openat2,
   symlinkat,
   utimensat,
@@ -238,8 +239,7 @@ export class TreeWriter implements TarSink, Disposable {
   #describe(entry: TarEntry): void {
     const [fd, name] = [this.#parentFd, this.#name];
     fchownat(fd, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW);
-    // Not a link, and nobody else is in this tree, so following cannot leave it.
-    if (entry.type !== 'symlink') fchmodat(fd, name, entry.mode, 0);
+    if (entry.type !== 'symlink') changeMode(fd, name, entry.mode);
     const path = `/proc/self/fd/${String(fd)}/${name}`;
     for (const [key, value] of entry.xattrs) if (!isForeignXattr(key)) lsetxattr(path, key, value);
     if (entry.type !== 'directory') utimensat(fd, name, timesOf(entry), AT_SYMLINK_NOFOLLOW);
@@ -283,6 +283,23 @@ export class TreeWriter implements TarSink, Disposable {
     }
   }
 }
+
+/** Never follows a link: what was made a moment ago may be one now, where the tree is not ours alone. */
+const changeMode = (parentFd: number, name: string, mode: number): void => {
+  try {
+    fchmodat(parentFd, name, mode, AT_SYMLINK_NOFOLLOW);
+    return;
+  } catch (error) {
+    // Before Linux 6.6 the call has no flags.
+    if (!hasCode(error, 'ENOSYS')) throw error;
+  }
+  const fd = openat2(parentFd, name, { flags: O_PATH | constants.O_NOFOLLOW, resolve: ONE_COMPONENT });
+  try {
+    chmodSync(`/proc/self/fd/${String(fd)}`, mode);
+  } finally {
+    closeSync(fd);
+  }
+};
 
 const timesOf = (entry: TarEntry): Times => ({ atimeNs: entry.atimeNs ?? entry.mtimeNs, mtimeNs: entry.mtimeNs });
 
