@@ -1,5 +1,5 @@
 // Gives two namespaces a bridge network with a published port, all inside namespaces of its own, and says what it cost.
-// Needs root. Run: node examples/bridge-network.ts
+// Needs root. Run: node bench/netlink.ts
 import { closeSync } from 'node:fs';
 
 import {
