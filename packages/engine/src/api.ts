@@ -62,7 +62,12 @@ export interface Container {
   exec(spec: ExecSpec, options?: StartOptions): Promise<Attachment>;
   /** Reads a file or directory of the container as tar, named by its base name; works in every state. */
   readArchive(path: string, options?: CallOptions): Promise<{ readonly stat: PathStat; readonly archive: Readable }>;
-  /** Unpacks a tar into a directory of the container. */
+  /**
+   * Unpacks a tar into a directory of the container: files are replaced, directories merged, and neither takes the place
+   * of the other. `copyUidGid: false` makes everything root's; else owners are as in the archive.
+   *
+   * @throws EngineError `ENGINE_NO_SUCH_PATH`; ImageError `ARCHIVE_CONFLICT`
+   */
   writeArchive(
     directory: string,
     archive: Readable,

@@ -2,7 +2,7 @@ import { closeSync, constants } from 'node:fs';
 import { basename, dirname } from 'node:path/posix';
 import type { Readable } from 'node:stream';
 
-import { packLayer, unpackLayer } from '@tsc/image';
+import { packArchive, unpackArchive } from '@tsc/image';
 import { AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW, O_PATH, hasCode, readlinkat, statx } from '@tsc/sys';
 import type { Stat } from '@tsc/sys';
 
@@ -73,7 +73,7 @@ export function packBelow(rootFd: number, path: string, release: () => void): Re
     release();
   };
   try {
-    const { stream } = packPath(parent, { name, rootFd, path });
+    const stream = packPath(parent, { name, rootFd, path });
     stream.once('close', closeAll);
     return stream;
   } catch (error) {
@@ -85,29 +85,40 @@ export function packBelow(rootFd: number, path: string, release: () => void): Re
 function packPath(
   parent: number,
   { name, rootFd, path }: { readonly name: string; readonly rootFd: number; readonly path: string },
-): ReturnType<typeof packLayer> {
+): Readable {
   const stat = name === '.' ? statx(parent, '', AT_EMPTY_PATH) : statx(parent, name, AT_SYMLINK_NOFOLLOW);
   const type = typeOf(stat);
   const common = { mode: stat.mode & 0o7777, uid: stat.uid, gid: stat.gid, mtimeNs: stat.mtimeNs, name };
   if (type === 'directory') {
     const fd = openBelow(rootFd, path, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
-    const packed = packLayer(throughDescriptor(fd), name === '.' ? {} : { targetPath: name });
-    packed.stream.once('close', () => {
+    const packed = packArchive(throughDescriptor(fd), name === '.' ? {} : { targetPath: name });
+    packed.once('close', () => {
       closeSync(fd);
     });
     return packed;
   }
   if (type === 'symlink') {
-    return packLayer([{ ...common, type: 'symlink', size: 0, linkName: readlinkat(parent, name) }]);
+    return packArchive([{ ...common, type: 'symlink', size: 0, linkName: readlinkat(parent, name) }]);
   }
   if (type !== 'file')
     throw new EngineError('ENGINE_NO_SUCH_PATH', `cannot copy ${path}: it is no file, link or directory`);
   // By its parent's descriptor and one name, which the packer doesn't follow.
-  return packLayer([{ ...common, type: 'file', size: stat.size, path: `/proc/self/fd/${String(parent)}/${name}` }]);
+  return packArchive([{ ...common, type: 'file', size: stat.size, path: `/proc/self/fd/${String(parent)}/${name}` }]);
+}
+
+export interface UnpackRequest {
+  readonly rootFd: number;
+  readonly directory: string;
+  /** Everything becomes root's, whoever owned it where it came from. */
+  readonly asRoot: boolean;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Unpacks an archive into a directory of the container; nothing outside that directory is written. */
-export async function unpackBelow(rootFd: number, directory: string, archive: Readable): Promise<void> {
+export async function unpackBelow(
+  archive: Readable,
+  { rootFd, directory, asRoot, signal }: UnpackRequest,
+): Promise<void> {
   let fd: number;
   try {
     fd = openBelow(rootFd, directory, constants.O_RDONLY | constants.O_DIRECTORY);
@@ -119,7 +130,7 @@ export async function unpackBelow(rootFd: number, directory: string, archive: Re
     throw error;
   }
   try {
-    await unpackLayer(archive, throughDescriptor(fd));
+    await unpackArchive(archive, throughDescriptor(fd), { signal, owner: asRoot ? { uid: 0, gid: 0 } : undefined });
   } finally {
     closeSync(fd);
   }

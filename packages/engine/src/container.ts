@@ -355,10 +355,14 @@ export class EngineContainer implements Container {
     throw new EngineError('ENGINE_NO_SUCH_PATH', `could not find the file ${path} in container ${this.id}`, { path });
   }
 
-  async writeArchive(directory: string, archive: Readable, { signal }: CallOptions = {}): Promise<void> {
+  async writeArchive(
+    directory: string,
+    archive: Readable,
+    { copyUidGid = true, signal }: Parameters<Container['writeArchive']>[2] = {},
+  ): Promise<void> {
     const root = await this.#openRoot(signal);
     try {
-      await unpackBelow(root.fd, directory, archive);
+      await unpackBelow(archive, { rootFd: root.fd, directory, asRoot: !copyUidGid, signal });
     } finally {
       root.close();
     }
@@ -373,7 +377,11 @@ const ended = (connection: MonitorConnection): Promise<unknown> =>
   Promise.race([connection.exit.catch(() => undefined), connection.closed]);
 
 /** Whether the process ends before the time is up; no timer outlives the answer. */
-async function endsWithin(connection: MonitorConnection, ms: number, signal: AbortSignal | undefined): Promise<boolean> {
+async function endsWithin(
+  connection: MonitorConnection,
+  ms: number,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const timer = new AbortController();
   const either = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
   const timeIsUp = sleep(ms, false, { signal: either });

@@ -15,6 +15,7 @@ export type ImageErrorCode =
   | 'LAYER_LIMIT'
   | 'LAYER_FAILED'
   | 'ARCHIVE_INVALID'
+  | 'ARCHIVE_CONFLICT'
   | 'NEEDS_ROOT'
   | 'STORE_INVALID';
 

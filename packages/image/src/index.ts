@@ -30,7 +30,14 @@ export {
   type Reference,
 } from './reference.ts';
 export type { Compression } from './layer/compression.ts';
-export { unpackLayer, type LayerLimits, type UnpackedLayer, type UnpackOptions } from './layer/unpack.ts';
+export {
+  readLayer,
+  unpackLayer,
+  type LayerLimits,
+  type ReadLayer,
+  type UnpackedLayer,
+  type UnpackOptions,
+} from './layer/unpack.ts';
 export {
   annotate,
   appendLayer,
@@ -65,8 +72,10 @@ export {
 } from './image/layer-source.ts';
 export { packLayer, type LayerStream, type Ownership, type PackedLayer, type PackOptions } from './layer/pack.ts';
 export type { SourceMember } from './layer/source-tree.ts';
+export type { TarEntry, TarEntryType, TarLimits, TarSink } from './tar/entry.ts';
 export type { TarMember } from './tar/writer.ts';
 export { applyChanges } from './archive/changes.ts';
+export { packArchive, unpackArchive, type PackArchiveOptions, type UnpackArchiveOptions } from './archive/plain.ts';
 export { importImage, type ByteSource, type ImportOptions } from './archive/import.ts';
 export { loadArchive, type LoadedImage, type LoadOptions } from './archive/load.ts';
 export { archiveImages, saveArchive, type ArchiveOptions, type NamedImage } from './archive/save.ts';

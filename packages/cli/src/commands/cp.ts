@@ -103,7 +103,9 @@ async function copyIn(
     archive = await packSource(local, plan.name ?? (local.isDirectory ? undefined : baseName(source.path)));
   }
   archive.on('error', (error) => counter.stream.destroy(error)).pipe(counter.stream);
-  await container.writeArchive(directory, counter.stream, { copyUidGid: options.archive });
+  // An archive on standard input says itself whose its files are.
+  const copyUidGid = options.archive || source.type === 'stream';
+  await container.writeArchive(directory, counter.stream, { copyUidGid });
   return counter.bytes();
 }
 

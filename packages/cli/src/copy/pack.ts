@@ -28,8 +28,8 @@ export function probeSource(path: string, followLink: boolean): LocalSource {
 
 /** A tar of a file or directory in which it is called `name`, or, without one, of a directory's contents. */
 export async function packSource(source: LocalSource, name: string | undefined): Promise<Readable> {
-  const { packLayer } = await import('@tsc/image');
-  if (source.isDirectory) return packLayer(source.path, { targetPath: name }).stream;
+  const { packArchive } = await import('@tsc/image');
+  if (source.isDirectory) return packArchive(source.path, { targetPath: name });
   const { stat } = source;
   const common = {
     name: name ?? '',
@@ -39,9 +39,9 @@ export async function packSource(source: LocalSource, name: string | undefined):
     mtimeNs: stat.mtimeNs,
   };
   if (stat.isSymbolicLink()) {
-    return packLayer([{ ...common, type: 'symlink', linkName: readlinkSync(source.path), size: 0 }]).stream;
+    return packArchive([{ ...common, type: 'symlink', linkName: readlinkSync(source.path), size: 0 }]);
   }
   if (!stat.isFile()) throw failed(`cannot copy ${source.path}: it is neither a file, a directory nor a link`);
   const path = realpathSync(source.path);
-  return packLayer([{ ...common, type: 'file', size: Number(stat.size), path }]).stream;
+  return packArchive([{ ...common, type: 'file', size: Number(stat.size), path }]);
 }

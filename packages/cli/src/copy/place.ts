@@ -1,4 +1,16 @@
-import { chmodSync, lchownSync, lstatSync, mkdtempSync, readdirSync, renameSync, rmdirSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  lchownSync,
+  lstatSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
@@ -19,10 +31,9 @@ export interface PlaceOptions {
  * name: no link that the container made, or that lies at the destination, is followed.
  */
 export async function placeArchive(archive: Readable, plan: CopyPlan, options: PlaceOptions): Promise<void> {
-  const { unpackLayer } = await import('@tsc/image');
+  const { unpackArchive } = await import('@tsc/image');
   using staging = makeStaging(plan.directory);
-  await unpackLayer(archive, staging.dir);
-  refuseWhiteouts(staging.dir);
+  await unpackArchive(archive, staging.dir);
   if (!options.keepOwners) takeOver(staging.dir);
   const unpacked = rootOf(staging.dir, options.memberName);
   if (plan.name === undefined) moveContents(unpacked, plan.directory);
@@ -55,14 +66,6 @@ function* walk(path: string): Generator<string, void, void> {
   for (const name of readdirSync(path)) yield* walk(join(path, name));
 }
 
-/** In a layer `.wh.x` means that x is deleted; a container's own file of such a name can't be told from that. */
-function refuseWhiteouts(staging: string): void {
-  for (const path of walk(staging)) {
-    const stat = lstatSync(path);
-    if (stat.isCharacterDevice() && stat.rdev === 0) throw failed('cannot copy a file whose name begins with ".wh."');
-  }
-}
-
 function takeOver(staging: string): void {
   const uid = process.geteuid?.() ?? 0;
   const gid = process.getegid?.() ?? 0;
@@ -91,8 +94,18 @@ function moveInto(from: string, to: string): void {
     return;
   }
   moveContents(from, to);
-  chmodSync(to, lstatSync(from).mode & 0o7777);
+  changeMode(to, lstatSync(from).mode & 0o7777);
   rmdirSync(from);
+}
+
+/** Of a directory that was there a moment ago, and may be a link now. */
+function changeMode(directory: string, mode: number): void {
+  const fd = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
+  try {
+    fchmodSync(fd, mode);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 function move(from: string, to: string): void {

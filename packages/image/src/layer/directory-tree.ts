@@ -20,7 +20,7 @@ import {
 import { ImageError, quote } from '../errors.ts';
 
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
-const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 /** A single component below a directory: no links, no way out. */
 export const ONE_COMPONENT: number = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
 const CACHED_MAX = 128;
@@ -51,6 +51,9 @@ export const splitPath = (name: string): readonly string[] => {
   return parts;
 };
 
+/** What a tree is: a lower layer of overlayfs, in which devices 0:0 are whiteouts, or a directory like any other. */
+export type TreeForm = 'layer' | 'plain';
+
 /**
  * The directories below one that we fill from a hostile archive, as descriptors. The kernel resolves every path
  * inside the root, also through symbolic links that the archive made; recently used directories stay open, and are
@@ -58,10 +61,12 @@ export const splitPath = (name: string): readonly string[] => {
  */
 export class DirectoryTree implements Disposable {
   readonly rootFd: number;
+  readonly #form: TreeForm;
   readonly #open = new Map<string, number>();
 
-  constructor(rootFd: number) {
+  constructor(rootFd: number, form: TreeForm = 'layer') {
     this.rootFd = rootFd;
+    this.#form = form;
   }
 
   /** The directory at `path` ('' is the root), made with its parents if it is missing. Valid until the next call but few. */
@@ -81,9 +86,11 @@ export class DirectoryTree implements Disposable {
 
   /** Opens an existing directory afresh, through links that stay in the tree; the caller closes it. */
   open(path: string): number {
+    // A layer's tree is one directory of the store; a container's has its volumes mounted in it.
+    const resolve = this.#form === 'layer' ? IN_ROOT | RESOLVE_NO_XDEV : IN_ROOT;
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return openat2(this.rootFd, path, { flags: constants.O_RDONLY | constants.O_DIRECTORY, resolve: IN_ROOT });
+        return openat2(this.rootFd, path, { flags: constants.O_RDONLY | constants.O_DIRECTORY, resolve });
       } catch (error) {
         if (!hasCode(error, 'EAGAIN') || attempt === TRIES) throw error;
       }
@@ -127,16 +134,17 @@ export class DirectoryTree implements Disposable {
   /** A parent that the archive did not list, or listed as gone before it put something into it. */
   #makeChild(parentFd: number, name: string, path: string): number {
     const stat = statAt(parentFd, name);
-    if (stat !== undefined && !isDirectory(stat) && !isWhiteout(stat)) {
+    const isGone = stat === undefined || (this.#form === 'layer' && isWhiteout(stat));
+    if (!isGone && !isDirectory(stat)) {
       throw new ImageError(
         'LAYER_UNSAFE',
-        `refused what is below ${quote(path)}: it is no directory, nor a link to one in the layer`,
+        `refused what is below ${quote(path)}: it is no directory, nor a link to one in the ${this.#form === 'layer' ? 'layer' : 'target'}`,
         { path },
       );
     }
-    if (stat === undefined || isWhiteout(stat)) makeDirectory(parentFd, name, stat);
+    if (isGone) makeDirectory(parentFd, name, stat);
     const fd = openat2(parentFd, name, { flags: OPEN_DIRECTORY, resolve: ONE_COMPONENT });
-    if (stat === undefined || isWhiteout(stat)) fchmodSync(fd, 0o755);
+    if (isGone) fchmodSync(fd, 0o755);
     return fd;
   }
 

@@ -133,6 +133,10 @@ function* gathered(pieces: Iterable<Buffer>, signal: AbortSignal | undefined): G
 const membersOf = (source: string | Iterable<SourceMember>, options: PackOptions): Iterable<SourceMember> =>
   below(typeof source === 'string' ? walkDirectory(source, options) : source, targetParts(options.targetPath ?? ''));
 
+/** The plain tar archive of a directory or of members, read as it is written. */
+export const tarStream = (source: string | Iterable<SourceMember>, options: PackOptions): Readable =>
+  Readable.from(gathered(tarBytes(membersOf(source, options), options), options.signal), { objectMode: false });
+
 /** A stream of a layer's bytes; `packed` settles when it has been read to its end, and rejects when it fails. */
 export interface LayerStream {
   readonly stream: Readable;
@@ -152,8 +156,7 @@ export const packLayer = (source: string | Iterable<SourceMember>, options: Pack
   const { compression = 'none', signal } = options;
   signal?.throwIfAborted();
   const [diff, blob] = [new Meter(), new Meter()];
-  const plain = Readable.from(gathered(tarBytes(membersOf(source, options), options), signal), { objectMode: false });
-  const tar = Readable.from(diff.pass(plain), { objectMode: false });
+  const tar = Readable.from(diff.pass(tarStream(source, options)), { objectMode: false });
   const stream = Readable.from(blob.pass(compress(tar, compression, options.level)), { objectMode: false });
   const packed = new Promise<PackedLayer>((resolve, reject) => {
     stream.once('error', reject);

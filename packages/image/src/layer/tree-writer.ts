@@ -28,8 +28,9 @@ import {
   setOpaque,
   splitPath,
   statAt,
+  type TreeForm,
 } from './directory-tree.ts';
-import { classifyName } from './whiteout.ts';
+import { classifyName, type LayerName } from './whiteout.ts';
 
 const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const S_IFCHR = 0o020000;
@@ -44,12 +45,23 @@ interface Times {
 const isForeignXattr = (name: string): boolean =>
   name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.') || name === 'security.selinux';
 
+export interface TreeWriterOptions {
+  readonly form?: TreeForm | undefined;
+  /** Who owns everything, instead of whom the archive says. */
+  readonly owner?: { readonly uid: number; readonly gid: number } | undefined;
+  /** Of a plain tree, whether a member `./` changes the target directory itself. A layer's always does. */
+  readonly applyRoot?: boolean | undefined;
+}
+
 /**
- * Writes the members of a layer below a directory, as overlayfs wants a lower layer: whiteouts become devices 0:0,
- * opaque markers become attributes. The sink of a {@link TarReader}.
+ * Writes the members of an archive below a directory. In the form of a `layer`, as overlayfs wants a lower one:
+ * whiteouts become devices 0:0, opaque markers become attributes. In the `plain` form names mean nothing but themselves,
+ * and what is there already is replaced, a directory by a directory only. The sink of a {@link TarReader}.
  */
 export class TreeWriter implements TarSink, Disposable {
   readonly #tree: DirectoryTree;
+  readonly #plain: boolean;
+  readonly #options: TreeWriterOptions;
   /** Directories get their times last, when nothing is put into them any more. */
   readonly #directoryTimes = new Map<string, Times>();
   #entry: TarEntry | undefined;
@@ -59,15 +71,19 @@ export class TreeWriter implements TarSink, Disposable {
   #entries = 0;
 
   /** `rootFd` stays the caller's. */
-  constructor(rootFd: number) {
-    this.#tree = new DirectoryTree(rootFd);
+  constructor(rootFd: number, options: TreeWriterOptions = {}) {
+    this.#tree = new DirectoryTree(rootFd, options.form);
+    this.#plain = options.form === 'plain';
+    this.#options = options;
   }
 
   get entries(): number {
     return this.#entries;
   }
 
-  entry(entry: TarEntry): void {
+  entry(described: TarEntry): void {
+    const { owner } = this.#options;
+    const entry = owner === undefined ? described : { ...described, ...owner };
     this.#entry = entry;
     this.#entries += 1;
     this.#try(() => {
@@ -109,7 +125,7 @@ export class TreeWriter implements TarSink, Disposable {
       this.#root(entry);
       return;
     }
-    const meaning = classifyName(parts);
+    const meaning: LayerName = this.#plain ? { type: 'plain' } : classifyName(parts);
     if (meaning.type === 'bookkeeping') return;
     this.#parentFd = this.#tree.directory(parts.slice(0, -1));
     this.#name = parts.at(-1) as string;
@@ -122,6 +138,7 @@ export class TreeWriter implements TarSink, Disposable {
   #root(entry: TarEntry): void {
     if (entry.type !== 'directory')
       throw new ImageError('LAYER_INVALID', `${quote(entry.name)} names the root, which must be a directory`);
+    if (this.#plain && this.#options.applyRoot !== true) return;
     const fd = this.#tree.rootFd;
     fchownSync(fd, entry.uid, entry.gid);
     fchmodSync(fd, entry.mode);
@@ -175,6 +192,7 @@ export class TreeWriter implements TarSink, Disposable {
   #existingDirectory(): void {
     const stat = statAt(this.#parentFd, this.#name);
     if (stat === undefined || isDirectory(stat)) return;
+    if (this.#plain) throw this.#conflict('a directory cannot replace what is no directory');
     if (isWhiteout(stat)) {
       makeDirectory(this.#parentFd, this.#name, stat);
       return;
@@ -187,14 +205,14 @@ export class TreeWriter implements TarSink, Disposable {
   #hardlink(entry: TarEntry): void {
     const target = splitPath(entry.linkName);
     const targetName = target.at(-1);
-    if (targetName === undefined || classifyName(target).type !== 'plain') {
+    if (targetName === undefined || (!this.#plain && classifyName(target).type !== 'plain')) {
       throw new ImageError(
         'LAYER_INVALID',
         `hard link ${quote(entry.name)} to ${quote(entry.linkName)}, which is no file`,
       );
     }
     const targetStat = statAt(this.#tree.directory(target.slice(0, -1)), targetName);
-    if (targetStat === undefined || isDirectory(targetStat) || isWhiteout(targetStat)) {
+    if (targetStat === undefined || isDirectory(targetStat) || (!this.#plain && isWhiteout(targetStat))) {
       throw new ImageError(
         'LAYER_INVALID',
         `hard link ${quote(entry.name)} to ${quote(entry.linkName)}, which is no file of the layer`,
@@ -231,8 +249,16 @@ export class TreeWriter implements TarSink, Disposable {
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
     }
-    this.#tree.remove(this.#parentFd, this.#name);
+    const stat = statAt(this.#parentFd, this.#name);
+    if (this.#plain && stat !== undefined && isDirectory(stat))
+      throw this.#conflict('what is no directory cannot replace a directory');
+    if (stat !== undefined) this.#tree.removeFound(this.#parentFd, this.#name, stat);
     return make();
+  }
+
+  #conflict(why: string): ImageError {
+    const name = this.#entry?.name ?? '';
+    return new ImageError('ARCHIVE_CONFLICT', `cannot unpack ${quote(name)}: ${why}`, { path: name });
   }
 
   /** Owner, mode, attributes and times of what was just made. Owner first: changing it clears set-id bits and capabilities. */
