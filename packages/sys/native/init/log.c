@@ -37,18 +37,34 @@ static void rotate(struct log *log) {
   open_file(log);
 }
 
-// A full disk loses log records, never the container: what can't be written is dropped, and so is the part of it that
-// could be, because the next record would go on in the middle of that line.
-static void flush_records(struct log *log) {
-  int64_t n = out.at - buffer;
-  out.at = buffer;
+// A full disk loses log records, never the container: what can't be written is dropped. A part of a record that could
+// be is taken back, because the next record would go on in the middle of its line.
+static void write_records(struct log *log, size_t n) {
+  size_t written = 0;
+  for (long result = 0; written < n && result >= 0; written += result > 0 ? (size_t)result : 0) {
+    result = sys(__NR_write, log->fd, buffer + written, n - written);
+    if (result == -EINTR) result = 0;
+  }
+  size_t whole = written;
+  if (written < n)
+    while (whole && buffer[whole - 1] != '\n') whole--;
+  if (whole < written)
+    sys(__NR_ftruncate, log->fd, sys(__NR_lseek, log->fd, 0, 2 /* SEEK_END */) - (long)(written - whole));
+  log->size += (int64_t)whole;
+}
+
+// Writes the first `n` bytes of the buffer: whole records, which go into one file.
+static void flush_records(struct log *log, size_t n) {
   if (n == 0) return;
   if (log->fd < 0) open_file(log);
-  if (log->max_size && log->size && log->size + n > log->max_size) rotate(log);
-  if (log->fd < 0) return;
-  if (write_all(log->fd, buffer, (size_t)n) == 0) log->size += n;
-  else if (sys(__NR_lseek, log->fd, 0, 2 /* SEEK_END */) > log->size) sys(__NR_ftruncate, log->fd, log->size);
+  if (log->max_size && log->size && log->size + (int64_t)n > log->max_size) rotate(log);
+  if (log->fd >= 0) write_records(log, n);
+  size_t rest = (size_t)(out.at - buffer) - n;
+  memmove(buffer, buffer + n, rest);
+  out.at = buffer + rest;
 }
+
+static size_t pending(void) { return (size_t)(out.at - buffer); }
 
 // The length of the UTF-8 sequence at `s`, 0 if it isn't one (or is an overlong form, a surrogate, past U+10FFFF).
 static size_t sequence_length(const uint8_t *s, size_t n) {
@@ -79,16 +95,20 @@ static void add_json_string(const uint8_t *s, size_t n) {
   text_add(&out, "\"");
   for (size_t i = 0; i < n;) {
     size_t length = sequence_length(s + i, n - i);
-    if (length == 0) text_add(&out, "\\ufffd");
-    else if (length == 1 && (s[i] < 0x20 || s[i] == '"' || s[i] == '\\' || s[i] == 0x7f)) add_escaped(s[i]);
-    else text_add_bytes(&out, (const char *)s + i, length);
+    if (length == 0)
+      text_add(&out, "\\ufffd");
+    else if (length == 1 && (s[i] < 0x20 || s[i] == '"' || s[i] == '\\' || s[i] == 0x7f))
+      add_escaped(s[i]);
+    else
+      text_add_bytes(&out, (const char *)s + i, length);
     i += length ? length : 1;
   }
   text_add(&out, "\"");
 }
 
 static void add_record(struct log *log, struct line *line) {
-  if (out.end - out.at < RECORD_MAX) flush_records(log);
+  if (out.end - out.at < RECORD_MAX) flush_records(log, pending());
+  size_t before = pending();
   text_add(&out, "{\"log\":");
   add_json_string((const uint8_t *)line->bytes, line->length);
   text_add(&out, ",\"stream\":\"");
@@ -97,6 +117,7 @@ static void add_record(struct log *log, struct line *line) {
   text_add_time(&out, time_now());
   text_add(&out, "\"}\n");
   line->length = 0;
+  if (log->max_size && log->size + (int64_t)pending() > log->max_size) flush_records(log, before);
 }
 
 // Bytes at the end of a full line that begin a sequence which goes on in the next piece.
@@ -123,14 +144,16 @@ void log_output(struct log *log, struct line *line, const char *bytes, size_t n)
   if (log->dir < 0) return;
   for (size_t i = 0; i < n; i++) {
     line->bytes[line->length++] = bytes[i];
-    if (bytes[i] == '\n') add_record(log, line);
-    else if (line->length == LINE_MAX) add_piece(log, line);
+    if (bytes[i] == '\n')
+      add_record(log, line);
+    else if (line->length == LINE_MAX)
+      add_piece(log, line);
   }
-  flush_records(log);
+  flush_records(log, pending());
 }
 
 void log_end(struct log *log, struct line *line) {
   if (log->dir < 0) return;
   if (line->length) add_record(log, line);
-  flush_records(log);
+  flush_records(log, pending());
 }

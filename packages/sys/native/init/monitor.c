@@ -193,15 +193,13 @@ static int wait_for_events(struct pollfd *watch, const struct settings *s, const
     struct client *c = clients + i;
     // A client whose next frame waits for room on standard input is not read from until there is some.
     int reads = c->in_length < sizeof c->in && !(c->in_length >= 4 && stdin_length);
-    watch[WATCH_CLIENTS + i] =
-        (struct pollfd){c->fd, (short)((reads ? POLLIN : 0) | (c->out_length ? POLLOUT : 0)), 0};
+    watch[WATCH_CLIENTS + i] = (struct pollfd){c->fd, (short)((reads ? POLLIN : 0) | (c->out_length ? POLLOUT : 0)), 0};
   }
   return (int)sys(__NR_ppoll, watch, WATCH_CLIENTS + MAX_CLIENTS, NULL, NULL, 8);
 }
 
 // One round of the loop. Returns whether the engine has cleaned up.
-static int handle_events(struct pollfd *watch, const struct settings *s, struct streams *streams,
-                         struct child *child) {
+static int handle_events(struct pollfd *watch, const struct settings *s, struct streams *streams, struct child *child) {
   int cleaned = 0;
   if (watch[WATCH_OUT].revents) relay_output(&streams->out, &out_line, FRAME_STDOUT);
   if (watch[WATCH_ERR].revents) relay_output(&streams->err, &err_line, FRAME_STDERR);

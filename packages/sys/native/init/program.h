@@ -71,9 +71,9 @@ int program_open(struct program *p, const uint8_t *file, size_t size);
 // Steps to the next operation: 1, 0 at the end, -EPROTO.
 int program_next(struct program *p);
 uint64_t arg_number(struct program *p);
-const char *arg_text(struct program *p);             // never NULL; "" when absent
+const char *arg_text(struct program *p); // never NULL; "" when absent
 const uint8_t *arg_bytes(struct program *p, size_t *n);
-int arg_slot(struct program *p);                     // the descriptor in a slot; -1 where the program says none
+int arg_slot(struct program *p); // the descriptor in a slot; -1 where the program says none
 void set_slot(struct program *p, uint64_t slot, int fd);
 
 // Carries out the current operation, which is neither OP_KEEP nor OP_CLONE. 0 or -errno.

@@ -81,4 +81,3 @@ static inline void close_fd(int *fd) {
   *fd = -1;
 }
 #define cleanup_fd __attribute__((cleanup(close_fd)))
-
