@@ -1,0 +1,49 @@
+import { join } from 'node:path';
+
+import { openEngine } from '@tsc/engine';
+import type { ContainerSpec, Engine } from '@tsc/engine';
+import { importImage } from '@tsc/image';
+
+import { run } from './command.ts';
+import type { Contender, Contenders, Place } from './contender.ts';
+
+export const CROWD = 50;
+const IMAGE = 'bench';
+
+type Network = Exclude<ContainerSpec['network'], undefined>;
+
+async function startOne(engine: Engine, network: Network): Promise<void> {
+  const running = await engine.run({ image: IMAGE, command: ['/bin/true'], network, autoRemove: true });
+  const code = await running.wait();
+  if (code !== 0) throw new Error(`engine.run: exit code ${code}`);
+}
+
+const alone = (engine: Engine, network: Network): Contender => ({
+  name: `engine.run, ${network}`,
+  start: () => startOne(engine, network),
+});
+
+const crowd = (engine: Engine, network: Network): Contender => ({
+  name: `${CROWD} engine.run at once, ${network}`,
+  start: async () => {
+    await Promise.all(Array.from({ length: CROWD }, () => startOne(engine, network)));
+  },
+});
+
+const commandLine = (engine: Engine, network: Network): Contender => {
+  const program = join(import.meta.dirname, '../packages/cli/bin/tsc');
+  const roots = ['--root', engine.rootDir, '--run-root', engine.runDir];
+  const args = [...roots, 'run', '--rm', '--network', network, IMAGE, '/bin/true'];
+  return { name: `tsc run --rm, ${network}`, start: () => run(program, args) };
+};
+
+/** Our own: the engine in this process, one container and many, and the command line as anybody calls it. */
+export async function ownContenders(place: Place): Promise<Contenders> {
+  const engine = await openEngine({ rootDir: join(place.dir, 'tsc'), runDir: join(place.runDir, 'tsc') });
+  await importImage(engine.images, place.archive, { reference: IMAGE });
+  const networks = ['none', 'bridge'] as const;
+  return {
+    contenders: [alone, commandLine, crowd].flatMap((make) => networks.map((network) => make(engine, network))),
+    [Symbol.asyncDispose]: () => engine.close(),
+  };
+}
