@@ -19,7 +19,8 @@ describe('frames to a monitor', () => {
   });
 
   it('carry no size that a terminal cannot have', () => {
-    for (const rows of [-1, 65_536, 1.5e9]) expect(() => encodeResize({ rows, columns: 80 })).toThrow(/out of range|integer/);
+    for (const rows of [-1, 65_536, 1.5e9])
+      expect(() => encodeResize({ rows, columns: 80 })).toThrow(/out of range|integer/);
   });
 });
 
