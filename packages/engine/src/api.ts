@@ -1,4 +1,4 @@
-import type { ImageStore } from '@tsc/image';
+import type { ImageStore, Layer, RemoveReport } from '@tsc/image';
 import type { Readable, Writable } from 'node:stream';
 
 import type { ContainerSpec, PortSpec } from './container-spec.ts';
@@ -23,6 +23,16 @@ export interface Engine extends AsyncDisposable {
   run(spec: ContainerSpec, options?: StartOptions): Promise<RunningContainer>;
   /** Finds a container by name, id or id prefix. @throws EngineError `ENGINE_NO_SUCH_CONTAINER` */
   container(reference: string): Container;
+  /**
+   * Takes a name of an image away, and the image with its last one, unless a container needs it: `force` makes an image go
+   * that stopped containers need, which keep their files; one that a running container needs stays.
+   *
+   * @throws EngineError `ENGINE_IMAGE_IN_USE`; ImageError `IMAGE_NOT_FOUND`, `IMAGE_AMBIGUOUS`, `IMAGE_CONFLICT`
+   */
+  removeImage(
+    reference: string,
+    options?: CallOptions & { readonly force?: boolean | undefined },
+  ): Promise<RemoveReport>;
   /** Newest first. */
   listContainers(options?: { readonly all?: boolean | undefined }): readonly ContainerSummary[];
   info(): Promise<EngineInfo>;
@@ -73,8 +83,37 @@ export interface Container {
     archive: Readable,
     options?: CallOptions & { readonly copyUidGid?: boolean | undefined },
   ): Promise<void>;
+  /**
+   * What the container has changed in its image's files, as a layer; `undefined` when that is nothing. What is mounted in
+   * it is left out, and so are the empty files and directories that were made to mount it on. The layer can be read for as
+   * long as the container is there and isn't started again.
+   *
+   * @throws EngineError `ENGINE_CONTAINER_RUNNING`
+   */
+  changes(options?: CallOptions): Promise<Layer | undefined>;
+  /**
+   * Makes an image of the container: its image with what it has changed as one more layer, and with its command,
+   * environment, user and labels. Volumes are left out. A running container stands still while its files are read.
+   *
+   * @returns the image's id
+   * @throws ImageError `CHANGE_INVALID`, `REFERENCE_INVALID` before anything is done; `IMAGE_NOT_FOUND`: the container's
+   *   image was removed by force; `LAYER_FAILED`: with `pause: false`, a file changed while it was read
+   */
+  commit(options?: CommitOptions): Promise<string>;
   /** What `path` is inside the container, links followed there. `undefined` when there is nothing. */
   statPath(path: string): Promise<PathStat | undefined>;
+}
+
+export interface CommitOptions extends CallOptions {
+  /** A name for the image. */
+  readonly reference?: string | undefined;
+  readonly author?: string | undefined;
+  /** A comment for the image's history. */
+  readonly message?: string | undefined;
+  /** Lines of a Dockerfile that change its config: `CMD ["/bin/sh"]`. */
+  readonly changes?: readonly string[] | undefined;
+  /** Whether the processes of a running container are held while its files are read; true unless told. */
+  readonly pause?: boolean | undefined;
 }
 
 export interface PathStat {

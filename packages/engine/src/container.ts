@@ -2,12 +2,14 @@ import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import type { Layer } from '@tsc/image';
 import { connectMonitor, isRuntimeError, parseSignal } from '@tsc/runtime';
 import type { KeptProcess, MonitorConnection } from '@tsc/runtime';
 
 import type {
   Attachment,
   CallOptions,
+  CommitOptions,
   Container,
   ExecSpec,
   LogEntry,
@@ -19,6 +21,7 @@ import type {
 import { packBelow, statBelow, unpackBelow } from './archive.ts';
 import { attachmentOf } from './attachment.ts';
 import { cleanUp, discard } from './cleaning.ts';
+import { commitRunning, commitStopped } from './commit.ts';
 import { execIn, openRunningRoot } from './container-exec.ts';
 import { releaseName, takeName } from './container-name.ts';
 import type { ContainerRecord } from './container-record.ts';
@@ -35,6 +38,8 @@ import { readLogs } from './logs.ts';
 import { startRecorded } from './starting.ts';
 import { observe } from './status.ts';
 import type { Observation } from './status.ts';
+import { changesOf } from './upper-layer.ts';
+import { abortable, endsWithin } from './waiting.ts';
 
 const DEFAULT_STOP_TIMEOUT_MS = 10_000;
 const SIGKILL = 'SIGKILL';
@@ -327,6 +332,26 @@ export class EngineContainer implements Container {
     }
   }
 
+  async changes({ signal }: CallOptions = {}): Promise<Layer | undefined> {
+    signal?.throwIfAborted();
+    if (this.#observe().status === 'running') {
+      throw new EngineError('ENGINE_CONTAINER_RUNNING', `container ${this.id} is running: its files still change`, {
+        containerId: this.id,
+      });
+    }
+    using _held = await lock(this.#paths.lock, { signal });
+    return await changesOf(this.#paths, await this.#settle(), signal);
+  }
+
+  async commit(options: CommitOptions = {}): Promise<string> {
+    options.signal?.throwIfAborted();
+    const { status } = this.#observe();
+    const parts = { context: this.#context, paths: this.#paths };
+    if (status === 'running') return commitRunning({ ...parts, record: this.#record() }, options);
+    using _held = await lock(this.#paths.lock, { signal: options.signal });
+    return await commitStopped({ ...parts, record: await this.#settle() }, options);
+  }
+
   async statPath(path: string): Promise<PathStat | undefined> {
     const root = await this.#openRoot();
     try {
@@ -373,41 +398,5 @@ type RemoveOptions = NonNullable<Parameters<Container['remove']>[0]>;
 
 const WAIT_POLL_MS = 50;
 
-const ended = (connection: MonitorConnection): Promise<unknown> =>
-  Promise.race([connection.exit.catch(() => undefined), connection.closed]);
-
-/** Whether the process ends before the time is up; no timer outlives the answer. */
-async function endsWithin(
-  connection: MonitorConnection,
-  ms: number,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
-  const timer = new AbortController();
-  const either = signal === undefined ? timer.signal : AbortSignal.any([signal, timer.signal]);
-  const timeIsUp = sleep(ms, false, { signal: either });
-  try {
-    return await Promise.race([ended(connection).then(() => true), timeIsUp]);
-  } finally {
-    timer.abort();
-    timeIsUp.catch(() => undefined);
-  }
-}
-
 /** Resolves when the monitor has read what was sent: it answers nothing, so an ordinary turn of the loop has to do. */
 const flushed = (_connection: MonitorConnection): Promise<void> => sleep(1);
-
-/** A promise that gives up when the signal does; what it stood for goes on. */
-async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => {
-    aborted.reject(signal.reason as Error);
-  };
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}

@@ -1,8 +1,9 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { availableParallelism, hostname, release, totalmem } from 'node:os';
 
-import type { ImageStore } from '@tsc/image';
+import type { ImageStore, RemoveReport } from '@tsc/image';
 import { createSnapshot } from '@tsc/overlay';
+import type { SnapshotOptions } from '@tsc/overlay';
 
 import type {
   CallOptions,
@@ -22,6 +23,7 @@ import { openContext } from './context.ts';
 import type { Context } from './context.ts';
 import { checkSpec, collectMounts, makeRecord } from './creation.ts';
 import { EngineError } from './errors.ts';
+import { removeImage } from './image-removal.ts';
 import { summarise } from './inspection.ts';
 import { DEFAULT_LAYOUT, containerPaths } from './layout.ts';
 import type { Layout } from './layout.ts';
@@ -75,7 +77,7 @@ class LocalEngine implements Engine {
     undo.defer(() => {
       releaseName(this.#context.layout, name, id);
     });
-    createSnapshot(paths.dir);
+    createSnapshot(paths.dir, rootOf(image.layerDirs));
     const parts = { id, name, spec, image, mounts: [], created: new Date() };
     makeRecord(parts); // refuses what can't be run before volumes are made
     const mounts = resolveMounts(this.#context.layout, wanted);
@@ -103,6 +105,13 @@ class LocalEngine implements Engine {
       .map((record) => summarise(record, observe(containerPaths(this.#context.layout, record.id), record)))
       .filter(({ status }) => all || status === 'running' || status === 'restarting')
       .toSorted((a, b) => b.created.getTime() - a.created.getTime());
+  }
+
+  removeImage(
+    reference: string,
+    options?: CallOptions & { readonly force?: boolean | undefined },
+  ): Promise<RemoveReport> {
+    return removeImage({ images: this.images, containers: this.listContainers({ all: true }) }, reference, options);
   }
 
   async info(): Promise<EngineInfo> {
@@ -135,6 +144,13 @@ class LocalEngine implements Engine {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+}
+
+/** What the image's own root is like, as which the container's has to begin: it is the top one that is seen. */
+function rootOf([topLayerDir]: readonly string[]): SnapshotOptions {
+  if (topLayerDir === undefined) return {};
+  const { mode, uid, gid } = lstatSync(topLayerDir);
+  return { mode: mode & 0o7777, owner: { uid, gid } };
 }
 
 /**

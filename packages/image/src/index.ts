@@ -66,12 +66,13 @@ export {
 export {
   layerFromDirectory,
   layerFromFiles,
+  layerFromMembers,
   type DirectoryLayerOptions,
   type FileEntry,
   type FilesLayerOptions,
 } from './image/layer-source.ts';
 export { packLayer, type LayerStream, type Ownership, type PackedLayer, type PackOptions } from './layer/pack.ts';
-export type { SourceMember } from './layer/source-tree.ts';
+export { walkDirectory, type SourceMember, type WalkOptions } from './layer/source-tree.ts';
 export type { TarEntry, TarEntryType, TarLimits, TarSink } from './tar/entry.ts';
 export type { TarMember } from './tar/writer.ts';
 export { applyChanges } from './archive/changes.ts';

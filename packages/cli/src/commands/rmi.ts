@@ -1,11 +1,7 @@
-import type { Engine } from '@tsc/engine';
-
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
-import { failed } from '../errors.ts';
 import { codeOf, forEach, oneLine } from '../failure.ts';
 import { toggle } from '../flags/flag.ts';
-import { shortId } from '../format/shorten.ts';
 import { note, printLine } from '../output.ts';
 
 export const command: Command = defineCommand({
@@ -19,8 +15,7 @@ export const command: Command = defineCommand({
     withEngine(surroundings, (engine) =>
       forEach(positional, surroundings.calledAs, async (reference) => {
         try {
-          await refuseInUse(engine, reference, force);
-          const { untagged, deleted } = await engine.images.remove(reference, { force });
+          const { untagged, deleted } = await engine.removeImage(reference, { force });
           for (const name of untagged) printLine(`Untagged: ${name}`);
           for (const digest of deleted) printLine(`Deleted: ${digest}`);
         } catch (error) {
@@ -30,19 +25,3 @@ export const command: Command = defineCommand({
       }),
     ),
 });
-
-/** Taking away the last name of an image that a container is made of would take the container's image with it. */
-async function refuseInUse(engine: Engine, reference: string, force: boolean): Promise<void> {
-  const image = await engine.images.resolve(reference);
-  const users = engine.listContainers({ all: true }).filter(({ imageId }) => imageId === image.id);
-  const running = users.find(({ status }) => status === 'running' || status === 'restarting');
-  const [blocker] = running === undefined ? users : [running];
-  const byName = image.names.length > 1 && !image.id.includes(reference.replace(/^sha256:/, ''));
-  if (blocker === undefined || byName || (force && running === undefined)) return;
-  const why = running === undefined ? 'must be forced' : 'cannot be forced';
-  const what = running === undefined ? 'container' : 'running container';
-  throw failed(
-    `conflict: unable to remove repository reference "${reference}" (${why}) - ${what} ${shortId(blocker.id)} ` +
-      `is using its referenced image ${shortId(image.id)}`,
-  );
-}

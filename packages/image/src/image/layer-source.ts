@@ -53,6 +53,12 @@ const layerOf = async (source: () => string | Iterable<SourceMember>, options: P
 export const layerFromDirectory = (dir: string, options: DirectoryLayerOptions = {}): Promise<Layer> =>
   layerOf(() => dir, options);
 
+/** A layer with the members that `source` gives each time it is called: now for the digests, again for whoever stores it. */
+export const layerFromMembers = (
+  source: () => Iterable<SourceMember>,
+  options: Pick<PackOptions, 'signal' | 'compression'> = {},
+): Promise<Layer> => layerOf(source, options);
+
 /** A layer with the files listed, and the directories that lead to them. Default owner is root, default time 1970. */
 export const layerFromFiles = (files: readonly FileEntry[], options: FilesLayerOptions = {}): Promise<Layer> =>
   layerOf(() => filesToMembers(files), { mtime: new Date(0), ...options });
