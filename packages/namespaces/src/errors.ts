@@ -5,6 +5,8 @@ export type NamespaceErrorCode =
   | 'NAMESPACE_PIN_EXISTS'
   | 'NAMESPACE_NOT_A_PIN'
   | 'NAMESPACE_NOT_PERMITTED'
+  | 'NAMESPACE_COMMAND_NOT_FOUND'
+  | 'NAMESPACE_COMMAND_NOT_EXECUTABLE'
   | 'NAMESPACE_REFUSED';
 
 export interface NamespaceErrorDetails {
@@ -35,10 +37,10 @@ export const isNamespaceError = (error: unknown): error is NamespaceError =>
 /** Wraps what a system call threw. */
 export function refusal(what: string, path: string, cause: unknown): NamespaceError {
   const why = Error.isError(cause) ? cause.message : String(cause);
-  return new NamespaceError(codeOf(errnoOf(cause)), `${what}: ${path}: ${why}`, { path, cause });
+  return new NamespaceError(codeOfErrno(errnoOf(cause)), `${what}: ${path}: ${why}`, { path, cause });
 }
 
-function codeOf(errno: string | undefined): NamespaceErrorCode {
+export function codeOfErrno(errno: string | undefined): NamespaceErrorCode {
   switch (errno) {
     case 'ENOENT':
     case 'ENOTDIR':

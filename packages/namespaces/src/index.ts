@@ -1,7 +1,13 @@
+export { createNamespaces, createNetns } from './create.ts';
+export type { StandaloneNamespaceType } from './create.ts';
 export { NamespaceError, isNamespaceError } from './errors.ts';
 export type { NamespaceErrorCode, NamespaceErrorDetails } from './errors.ts';
+export type { IdMapping } from './id-map.ts';
 export { listNamespaces } from './list.ts';
 export type { ListOptions, ListedNamespace } from './list.ts';
 export { NamespaceHandle, namespaceFlags, namespaceTypes, openNamespace } from './open.ts';
 export type { NamespaceType } from './open.ts';
 export { pinNamespace, unpinNamespace } from './pin.ts';
+export { spawnInNamespaces } from './spawn.ts';
+export type { NamespacedProcess, ProcessExit, SpawnInNamespacesOptions } from './spawn.ts';
+export type { NamespacedCommand } from './spawn-plan.ts';
