@@ -35,6 +35,10 @@ function memoryStore(): BuildStore & { readonly images: Map<string, Image> } {
       for (const name of [imageId(image), ...names]) images.set(name, image);
       return Promise.resolve({ ...describe(image), names });
     },
+    remove: (name) => {
+      images.delete(name);
+      return Promise.resolve({ untagged: [], deleted: [] });
+    },
   };
 }
 

@@ -6,6 +6,7 @@ import { parseDockerfile } from './dockerfile.ts';
 import { BuilderError } from './errors.ts';
 import { execute, openBases, triggersUseContext } from './execution.ts';
 import type { StepEvent } from './execution.ts';
+import { HeldImages } from './held-images.ts';
 import { planStages } from './plan.ts';
 import type { RunStep } from './run-step.ts';
 import type { BuildStore } from './stage-state.ts';
@@ -52,7 +53,7 @@ export type BuildEvent =
  * Builds an image from a Dockerfile and stores it.
  *
  * The whole file is parsed, planned and checked first, and every base image is looked up, so that what can't work is refused
- * before anything is done. A build that fails or is aborted leaves no image, except for what RUN steps had to store.
+ * before anything is done. A build that fails or is aborted leaves no image.
  *
  * @throws {@link BuilderError} see the README for the codes; {@link ImageError} from the store
  * @remarks Privilege: what `store.write` needs, which is root; none for the rest, RUN aside.
@@ -82,7 +83,8 @@ export async function* build(options: BuildOptions): AsyncGenerator<BuildEvent, 
   const context = usesContext ? openContext(requireContext(options), source.path) : undefined;
   const steps = plan.nodes.filter((node) => node.type === 'step').length;
   yield { type: 'planned', steps, warnings: plan.warnings };
-  const output = yield* execute(plan, bases, { ...means, context });
+  await using held = new HeldImages(options.store);
+  const output = yield* execute(plan, bases, { ...means, context, held });
   const image = labelled(output.image, options.labels);
   const stored = await options.store.write(image, { names: options.tags, signal: options.signal });
   yield { type: 'built', imageId: stored.id, manifestDigest: stored.manifestDigest, names: stored.names, image };

@@ -3,7 +3,7 @@ import type { SourceTree } from './copy-sources.ts';
 import { parseTrigger } from './dockerfile.ts';
 import type { StageInstruction } from './ast.ts';
 import { isBuilderError } from './errors.ts';
-import { assertNoHiddenFiles } from './hidden-files.ts';
+import type { HeldImages } from './held-images.ts';
 import { layeredTree } from './layered-tree.ts';
 import { fromNames, readsContext } from './plan.ts';
 import type { BaseNode, BuildPlan, PlanNode, StageNode, StepNode } from './plan.ts';
@@ -27,6 +27,7 @@ export interface Means {
 export interface ExecutionOptions extends Means {
   /** undefined when no step reads it. */
   readonly context: SourceTree | undefined;
+  readonly held: HeldImages;
 }
 
 export type StepEvent =
@@ -52,7 +53,7 @@ export type StepEvent =
  * @throws {@link BuilderError} `BUILDER_NO_SUCH_IMAGE`, `BUILDER_UNSUPPORTED`
  */
 export async function openBases(plan: BuildPlan, options: Means): Promise<ReadonlyMap<number, StageState>> {
-  const means = { canRun: options.runStep !== undefined };
+  const means = { runStep: options.runStep };
   for (const node of plan.nodes) if (node.type === 'step') checkInstruction(node.instruction, means);
   const bases = new Map<number, StageState>();
   for (const node of plan.nodes) {
@@ -148,7 +149,7 @@ async function* startStage(
   const settings = { ...state.settings, config: { ...state.settings.config, OnBuild: undefined } };
   state = withSettings(state, settings, { createdBy: 'ONBUILD', created: options.created });
   for (const trigger of triggers) {
-    checkTrigger(trigger, { canRun: options.runStep !== undefined });
+    checkTrigger(trigger, { runStep: options.runStep });
     state = yield* instruct(state, trigger, { context: stepContext(plan, options, trigger), step: 0 });
   }
   return state;
@@ -168,10 +169,11 @@ async function* runNode(
 }
 
 function stepContext(plan: BuildPlan, options: ExecutionOptions, instruction: StageInstruction): StepContext {
-  const { store, contextDir, runStep, created, signal } = options;
+  const { store, held, contextDir, runStep, created, signal } = options;
   const copies = instruction.type === 'add' || (instruction.type === 'copy' && instruction.from === undefined);
   return {
     store,
+    held,
     args: plan.args,
     escape: plan.dockerfile.directives.escape,
     source: copies ? options.context : undefined,
@@ -187,7 +189,6 @@ function stepContext(plan: BuildPlan, options: ExecutionOptions, instruction: St
 async function sourceOf(from: StageState, instruction: StageInstruction, context: StepContext): Promise<SourceTree> {
   const known = await withKnownFiles(from, context);
   const name = fromNames(instruction)[0] ?? '';
-  await assertNoHiddenFiles(known.image, name);
   return { tree: layeredTree(known.layers ?? []), name, ignore: undefined };
 }
 

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { walkDirectory } from '@tsc/image';
 import { entryOf, statOrNothing } from './disk-tree.ts';
 import { compareBytes } from './file-tree.ts';
 import type { FileTree, TreeEntry } from './file-tree.ts';
@@ -16,18 +17,25 @@ export type TreeLayer =
 type Said = TreeEntry | 'whiteout' | undefined;
 
 /** The files of an image: of each path, what the topmost layer says that says something. */
-export const layeredTree = (topmostFirst: readonly TreeLayer[]): FileTree => ({
-  lookup: (path) => lookup(topmostFirst, path),
-  list: (path) => list(topmostFirst, path),
-});
+export const layeredTree = (topmostFirst: readonly TreeLayer[]): FileTree => {
+  const layers = topmostFirst.map((layer) => ({ layer, hides: rememberOpaque(layer) }));
+  return { lookup: (path) => lookup(layers, path), list: (path) => list(layers, path) };
+};
+
+interface SeenLayer {
+  readonly layer: TreeLayer;
+  /** Whether the layer replaces the directory, or one above it, so that nothing of lower layers shows in it. */
+  readonly hides: (directory: string) => boolean;
+}
 
 const ROOT: TreeEntry = { type: 'directory', mode: 0o755, uid: 0, gid: 0 };
 
-function lookup(layers: readonly TreeLayer[], path: string): TreeEntry | undefined {
-  for (const layer of layers) {
+function lookup(layers: readonly SeenLayer[], path: string): TreeEntry | undefined {
+  for (const { layer, hides } of layers) {
     const said = ask(layer, path);
     if (said === 'whiteout') return undefined;
     if (said !== undefined) return said;
+    if (path !== '' && hides(parentOf(path))) return undefined;
   }
   return path === '' ? ROOT : undefined;
 }
@@ -51,18 +59,48 @@ function askOne(layer: TreeLayer, path: string): Said {
   return stat.isCharacterDevice() && stat.rdev === 0 ? 'whiteout' : entryOf(target, stat);
 }
 
-function list(layers: readonly TreeLayer[], path: string): readonly string[] {
+const parentOf = (path: string): string => path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+
+/** Each directory is looked at once: a tree of many files asks for the same ones again and again. */
+function rememberOpaque(layer: TreeLayer): (directory: string) => boolean {
+  if (layer.type === 'files') return () => false;
+  const known = new Map<string, boolean>();
+  const hides = (directory: string): boolean => {
+    const before = known.get(directory);
+    if (before !== undefined) return before;
+    const found = (directory !== '' && hides(parentOf(directory))) || isOpaque(join(layer.dir, directory));
+    known.set(directory, found);
+    return found;
+  };
+  return hides;
+}
+
+/** The mark is an attribute; the walk shows it as the layer's tar archive has it, right after the directory. */
+function isOpaque(dir: string): boolean {
+  if (statOrNothing(dir)?.isDirectory() !== true) return false;
+  let seen = 0;
+  for (const { name } of walkDirectory(dir, { overlay: true })) {
+    if (name === OPAQUE) return true;
+    seen += 1;
+    if (seen === 2) break;
+  }
+  return false;
+}
+
+const OPAQUE = '.wh..wh..opq';
+
+function list(layers: readonly SeenLayer[], path: string): readonly string[] {
   const names = new Set<string>();
   const gone = new Set<string>();
-  for (const layer of layers) {
+  for (const { layer, hides } of layers) {
     const said = ask(layer, path);
     if (said === 'whiteout' || (said !== undefined && said.type !== 'directory')) break;
-    if (said === undefined) continue;
-    for (const name of namesIn(layer, path)) {
+    for (const name of said === undefined ? [] : namesIn(layer, path)) {
       if (gone.has(name) || names.has(name)) continue;
       if (askOne(layer, path === '' ? name : `${path}/${name}`) === 'whiteout') gone.add(name);
       else names.add(name);
     }
+    if (hides(path)) break;
   }
   return [...names].sort(compareBytes);
 }

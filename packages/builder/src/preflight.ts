@@ -2,11 +2,12 @@ import type { AddInstruction, CopyInstruction, RunInstruction, StageInstruction 
 import { wholeHeredoc } from './config-step.ts';
 import { BuilderError, isBuilderError } from './errors.ts';
 import { parseMode, parseOwner } from './owner.ts';
+import type { RunStep } from './run-step.ts';
 import { errorAt } from './source.ts';
 
 /** What the caller has given the build to work with. */
 export interface Means {
-  readonly canRun: boolean;
+  readonly runStep: RunStep | undefined;
 }
 
 /**
@@ -27,10 +28,11 @@ export function checkInstruction(instruction: StageInstruction, means: Means): v
 const isFiles = (instruction: StageInstruction): instruction is CopyInstruction | AddInstruction =>
   instruction.type === 'copy' || instruction.type === 'add';
 
-function refuseRun({ command }: RunInstruction, { canRun }: Means): string | undefined {
-  if (!canRun) return 'RUN needs something that runs containers: pass runStep to build()';
-  const shebang = wholeHeredoc(command)?.content.startsWith('#!') === true;
-  return shebang ? 'a here-document with #! is not supported yet: name the interpreter, RUN python3 <<EOF' : undefined;
+function refuseRun(instruction: RunInstruction, { runStep }: Means): string | undefined {
+  if (runStep === undefined) return 'RUN needs something that runs containers: pass runStep to build()';
+  const shebang = wholeHeredoc(instruction.command)?.content.startsWith('#!') === true;
+  if (shebang) return 'a here-document with #! is not supported yet: name the interpreter, RUN python3 <<EOF';
+  return runStep.refuse?.(instruction);
 }
 
 function refuseFiles(instruction: CopyInstruction | AddInstruction): string | undefined {

@@ -1,5 +1,5 @@
 import type { Image, Layer } from '@tsc/image';
-import type { RunMount } from './ast.ts';
+import type { RunInstruction, RunMount } from './ast.ts';
 
 /**
  * How RUN is carried out. The builder can't start containers: whoever can, an engine, passes this in.
@@ -8,14 +8,15 @@ import type { RunMount } from './ast.ts';
  * The last event is `finished`. It obeys `network`, `security`, `mounts` and `devices` or throws: an option that is not
  * honoured would be a hole. What it has made besides the layer is gone when the iteration ends, however it ends.
  */
-export type RunStep = (
-  request: RunRequest,
-  options: { readonly signal: AbortSignal | undefined },
-) => AsyncIterable<RunEvent>;
+export interface RunStep {
+  (request: RunRequest, options: { readonly signal: AbortSignal | undefined }): AsyncIterable<RunEvent>;
+  /** Why a RUN can't be carried out as it is written, or `undefined`. Asked of each before the build begins. */
+  readonly refuse?: ((instruction: RunInstruction) => string | undefined) | undefined;
+}
 
 export interface RunRequest {
-  /** Stored, so that its layers are unpacked. */
   readonly image: Image;
+  /** An image of the store with the layers of `image` and no settings at all: those that matter are in the request. */
   readonly imageId: string;
   readonly argv: readonly string[];
   /** `NAME=value`: the image's, then the ARGs in scope. Nothing of the caller's. */
@@ -30,8 +31,8 @@ export interface RunRequest {
 }
 
 export interface RunRequestMount extends RunMount {
-  /** The image that `from=` names, stored; undefined: the build context, for `bind`. */
-  readonly fromImage: Image | undefined;
+  /** The image that `from=` names, as in the store; undefined: the build context, for `bind`. */
+  readonly fromImageId: string | undefined;
   readonly contextDir: string | undefined;
 }
 
@@ -40,6 +41,6 @@ export type RunEvent =
   | {
       readonly type: 'finished';
       readonly exitCode: number;
-      /** What changed, as a layer; undefined when nothing did. */
+      /** What changed, as a layer that can be read until the iteration ends; undefined when nothing did. */
       readonly layer: Layer | undefined;
     };

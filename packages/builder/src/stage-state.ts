@@ -5,7 +5,7 @@ import type { TreeEntry } from './file-tree.ts';
 import type { TreeLayer } from './layered-tree.ts';
 
 /** The builder needs of a store only this. */
-export type BuildStore = Pick<ImageStore, 'resolve' | 'image' | 'write'>;
+export type BuildStore = Pick<ImageStore, 'resolve' | 'image' | 'write' | 'remove'>;
 
 /** A stage after some of its instructions. A value: each instruction makes another one. */
 export interface StageState {

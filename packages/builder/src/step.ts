@@ -1,4 +1,5 @@
-import { imageId } from '@tsc/image';
+import { appendLayer } from '@tsc/image';
+import type { Layer } from '@tsc/image';
 import type { RunInstruction, StageInstruction } from './ast.ts';
 import type { BuildArgs } from './build-args.ts';
 import { PROXY_ARGS } from './build-args.ts';
@@ -7,14 +8,17 @@ import type { SourceTree } from './copy-sources.ts';
 import type { EscapeCharacter } from './directives.ts';
 import { BuilderError } from './errors.ts';
 import { copyFiles, makeWorkingDir } from './file-step.ts';
+import type { HeldImages } from './held-images.ts';
 import { expandAt } from './plan.ts';
 import type { RunEvent, RunRequestMount, RunStep } from './run-step.ts';
 import { withLayer, withSettings } from './stage-state.ts';
+import type { TreeLayer } from './layered-tree.ts';
 import type { BuildStore, StageState } from './stage-state.ts';
 
 /** What an instruction is carried out with. */
 export interface StepContext {
   readonly store: BuildStore;
+  readonly held: HeldImages;
   readonly args: BuildArgs;
   readonly escape: EscapeCharacter;
   /** What COPY and ADD read: the context, a stage or an image; undefined if it reads nothing. */
@@ -47,9 +51,9 @@ export async function* carryOut(
 const needsFiles = ({ type }: StageInstruction): boolean => type === 'copy' || type === 'add' || type === 'workdir';
 
 /** After RUN only an unpacked image can say what is where. */
-export async function withKnownFiles(state: StageState, { store, signal }: StepContext): Promise<StageState> {
+export async function withKnownFiles(state: StageState, { held, signal }: StepContext): Promise<StageState> {
   if (state.layers !== undefined) return state;
-  const { layerDirs } = await store.write(state.image, { signal });
+  const { layerDirs } = await held.hold(state.image, signal);
   return { ...state, layers: layerDirs.map((dir) => ({ type: 'directory', dir })) };
 }
 
@@ -58,14 +62,14 @@ async function* run(
   instruction: RunInstruction,
   context: StepContext,
 ): AsyncGenerator<Output, StageState, void> {
-  const { runStep, store, signal, created } = context;
+  const { runStep, held, signal, created } = context;
   if (runStep === undefined) throw new BuilderError('BUILDER_UNSUPPORTED', 'RUN needs runStep');
   const { config } = state.settings;
-  await store.write(state.image, { signal });
+  const { id } = await held.hold(state.image, signal);
   const argv = argvOf(instruction.command, config);
   const request = {
     image: state.image,
-    imageId: imageId(state.image),
+    imageId: id,
     argv,
     env: runEnvironment(state, context),
     workingDir: workingDirOf(config),
@@ -76,17 +80,34 @@ async function* run(
     devices: instruction.devices,
   };
   let finished: Extract<RunEvent, { readonly type: 'finished' }> | undefined;
+  let made: MadeLayer | undefined;
   for await (const event of runStep(request, { signal })) {
     if (event.type === 'output') yield event;
-    else finished = event;
+    else {
+      finished = event;
+      if (event.exitCode === 0 && event.layer !== undefined) made = await keepLayer(state, event.layer, context);
+    }
   }
   const createdBy = `RUN ${argv.join(' ')}`;
   if (finished?.exitCode !== 0) {
     const how = finished === undefined ? 'did not finish' : `ended with exit code ${String(finished.exitCode)}`;
     throw new BuilderError('BUILDER_RUN_FAILED', `${instruction.text}: ${how}`);
   }
-  if (finished.layer === undefined) return withSettings(state, state.settings, { createdBy, created });
-  return withLayer(state, { layer: finished.layer, files: undefined, createdBy, created });
+  if (made === undefined) return withSettings(state, state.settings, { createdBy, created });
+  return withLayer(state, { ...made, createdBy, created });
+}
+
+interface MadeLayer {
+  readonly layer: Layer;
+  readonly files: TreeLayer | undefined;
+}
+
+/** Stores a layer while whoever made it still has it. From then on it is the store's. */
+async function keepLayer(state: StageState, layer: Layer, { held, store, signal }: StepContext): Promise<MadeLayer> {
+  const { id, layerDirs } = await held.hold(appendLayer(state.image, layer), signal);
+  const stored = await store.image(id);
+  const [dir] = layerDirs;
+  return { layer: stored.layers.at(-1) ?? layer, files: dir === undefined ? undefined : { type: 'directory', dir } };
 }
 
 /** The image's ENV, then the ARGs that it doesn't hide, and the proxies that the caller gave. */
@@ -104,19 +125,19 @@ function runEnvironment({ settings }: StageState, { args }: StepContext): readon
 async function requestMounts(
   state: StageState,
   instruction: RunInstruction,
-  { froms, store, contextDir, escape, signal }: StepContext,
+  { froms, held, contextDir, escape, signal }: StepContext,
 ): Promise<readonly RunRequestMount[]> {
   const remaining = [...froms];
   const mounts: RunRequestMount[] = [];
   for (const { type, options } of instruction.mounts) {
     const from = options.has('from') ? remaining.shift() : undefined;
-    if (from !== undefined) await store.write(from.image, { signal });
+    const fromImageId = from === undefined ? undefined : (await held.hold(from.image, signal)).id;
     const scope = scopeOf(state.settings, escape);
     const expanded = new Map([...options].map(([name, value]) => [name, expandAt(instruction, value, scope)]));
     mounts.push({
       type,
       options: expanded,
-      fromImage: from?.image,
+      fromImageId,
       contextDir: from === undefined ? contextDir : undefined,
     });
   }

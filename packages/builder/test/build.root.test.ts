@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
@@ -99,10 +108,16 @@ describeRoot('build into a real store', () => {
     expect(() => statSync(top(image, 'x/passwd'))).toThrow('ENOENT');
   });
 
-  test('refuses to copy from a layer that replaces a directory, rather than bring removed files back', async () => {
-    const opaque = await layerFromFiles([{ path: '/etc/.wh..wh..opq', content: '' }]);
+  test('copies from a layer that replaces a directory nothing of what it replaces', async () => {
+    const opaque = await layerFromFiles([
+      { path: '/etc/.wh..wh..opq', content: '' },
+      { path: '/etc/new/deep', content: 'D' },
+    ]);
     await store.write(appendLayer(await store.image('base'), opaque), { names: ['opaque'] });
-    await expect(run('FROM scratch\nCOPY --from=opaque /etc/ /x/')).rejects.toThrow('replaces whole directories');
+    const image = await run('FROM scratch\nCOPY --from=opaque /etc/ /x/\nCOPY --from=opaque /usr /usr');
+    expect(readdirSync(join(image.layerDirs[1] ?? '', 'x'))).toEqual(['new']);
+    expect(readFileSync(top(image, 'usr/bin/node'), 'utf8')).toBe('node');
+    await expect(run('FROM scratch\nCOPY --from=opaque /etc/motd /x')).rejects.toThrow('/etc/motd');
   });
 
   test('a link in the context that leads to the host’s files copies nothing', async () => {
