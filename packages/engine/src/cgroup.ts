@@ -1,8 +1,10 @@
+import { rmdirSync } from 'node:fs';
 import { basename } from 'node:path';
 
 import { createCgroup, isCgroupError, openCgroup } from '@tsc/cgroups';
 import type { Cgroup, CgroupFacts, CgroupLimits } from '@tsc/cgroups';
 import type { CgroupEntry } from '@tsc/runtime';
+import { hasCode } from '@tsc/sys';
 
 import { kernelName } from './layout.ts';
 import type { Layout } from './layout.ts';
@@ -30,12 +32,24 @@ export function findCgroup(path: string, facts: CgroupFacts): Cgroup | undefined
   }
 }
 
-/** Ends whatever is still in a cgroup and removes it, and its parent if it was the last. */
+/** Ends whatever is still in a cgroup and removes it. */
 export async function removeCgroup(path: string, facts: CgroupFacts): Promise<void> {
   const cgroup = findCgroup(path, facts);
   if (cgroup === undefined) return;
   if (cgroup.populated()) await cgroup.killAll();
-  await cgroup.destroy({ removeEmptyParents: true });
+  await cgroup.destroy();
+}
+
+/** Removes the directories above the containers' groups, where they are empty: the next container makes them again. */
+export function removeParentCgroup(layout: Layout, facts: CgroupFacts): void {
+  const mountPoints = new Set(Object.values(facts.controllers).map(({ mountPoint }) => mountPoint));
+  for (const mountPoint of mountPoints) {
+    try {
+      rmdirSync(`${mountPoint}/${kernelName(layout)}`);
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT', 'EBUSY', 'ENOTEMPTY')) throw error;
+    }
+  }
 }
 
 /** What a start program needs of a cgroup. */

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 
 import { cgroupPath, findCgroup, removeCgroup } from './cgroup.ts';
 import type { ContainerRecord } from './container-record.ts';
-import { readContainerRecord, updateState } from './container-record.ts';
+import { readContainerRecord, writeContainerRecord } from './container-record.ts';
 import { releaseName } from './container-name.ts';
 import type { Context } from './context.ts';
 import { containerPaths, containersDir } from './layout.ts';
@@ -35,15 +35,21 @@ export async function cleanUp(
   if (record.state.network !== undefined) await context.network.disconnect(record.state.network);
   const exitCode = exitCodeOf(exit);
   const restarting = shouldRestart(record, exitCode);
-  const ended = updateState(paths, record, {
-    phase: 'ended',
-    startedAt: observation.startedAt,
-    finishedAt: exit?.finishedAt ?? new Date().toISOString(),
-    exitCode,
-    oomKilled,
-    network: undefined,
-    restarting,
-  });
+  const ended: ContainerRecord = {
+    ...record,
+    state: {
+      ...record.state,
+      phase: 'ended',
+      startedAt: observation.startedAt,
+      finishedAt: exit?.finishedAt ?? new Date().toISOString(),
+      exitCode,
+      oomKilled,
+      network: undefined,
+      restarting,
+    },
+  };
+  // What is about to be removed needs no last record.
+  if (record.spec.autoRemove !== true) writeContainerRecord(paths, ended);
   rmSync(paths.runDir, { recursive: true, force: true });
   return ended;
 }
@@ -55,7 +61,7 @@ export function discard(context: Context, record: ContainerRecord, { volumes }: 
   rmSync(paths.record, { force: true });
   releaseName(context.layout, record.name, record.id);
   rmSync(paths.runDir, { recursive: true, force: true });
-  rmSync(paths.dir, { recursive: true, force: true });
+  context.trash.add(paths.dir);
   if (!volumes) return;
   for (const mount of record.mounts) {
     if (mount.type === 'volume' && mount.anonymous) removeVolume(context.layout, mount.name);

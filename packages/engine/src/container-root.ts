@@ -7,18 +7,25 @@ import { join } from 'node:path';
 
 import type { ContainerRecord } from './container-record.ts';
 import { EngineError } from './errors.ts';
-import type { ContainerPaths } from './layout.ts';
+import { containerPaths, mountPointsDir } from './layout.ts';
+import type { Layout } from './layout.ts';
 
 /** An /etc/passwd or /etc/group larger than this is no user database but an attack (CVE-2026-47262). */
 const MAX_DATABASE_BYTES = 10 * 1024 ** 2;
 
 /** Mounts a container's root file system where only the holder of its descriptor sees it. */
-export function mountRoot(paths: ContainerPaths, record: ContainerRecord): OverlayMount {
+export function mountRoot(layout: Layout, record: ContainerRecord): OverlayMount {
+  const paths = containerPaths(layout, record.id);
   const workDir = join(paths.dir, 'work');
   // The mark of an earlier volatile mount guards against lost writes after a crash; these files don't outlive one.
   const volatile = record.spec.autoRemove === true;
   if (volatile) forgetVolatile(workDir);
-  return mountOverlay({ lowerDirs: record.layerDirs, upperDir: join(paths.dir, 'upper'), workDir, volatile });
+  return mountOverlay({
+    lowerDirs: [...record.layerDirs, mountPointsDir(layout)],
+    upperDir: join(paths.dir, 'upper'),
+    workDir,
+    volatile,
+  });
 }
 
 /** Opens a path as the container would see it: links, `..` and absolute names stay below its root. */

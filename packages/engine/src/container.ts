@@ -33,7 +33,7 @@ import type { ContainerInspect } from './inspect.ts';
 import { inspectContainer } from './inspection.ts';
 import { containerPaths } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
-import { lock } from './lock.ts';
+import { lockDirectory } from './lock.ts';
 import { readLogs } from './logs.ts';
 import { startRecorded } from './starting.ts';
 import { observe } from './status.ts';
@@ -83,12 +83,17 @@ export class EngineContainer implements Container {
 
   async start(options: StartOptions = {}): Promise<RunningContainer> {
     options.signal?.throwIfAborted();
-    using _held = await lock(this.#paths.lock, { signal: options.signal });
+    using _held = await lockDirectory(this.#paths.dir, { signal: options.signal });
     const record = await this.#settle();
     const { status } = observe(this.#paths, record);
     if (status === 'running') {
       return { container: this, attachment: undefined, wait: (waiting) => this.wait(waiting) };
     }
+    return await this.startHeld(record, options);
+  }
+
+  /** Starts a container that doesn't run; the caller holds its lock and has its record. */
+  async startHeld(record: ContainerRecord, options: StartOptions): Promise<RunningContainer> {
     const started = await startRecorded(this.#context, this.#paths, { record, options });
     return this.#running(started.record, started.kept, options);
   }
@@ -131,7 +136,7 @@ export class EngineContainer implements Container {
 
   /** @returns whether the container is to be started again */
   async #cleanUpAfterEnd(): Promise<boolean> {
-    using _held = await lock(this.#paths.lock);
+    using _held = await lockDirectory(this.#paths.dir);
     const record = readContainerRecord(this.#paths);
     if (record === undefined) return false;
     const ended = await cleanUp(this.#context, this.#paths, record);
@@ -155,7 +160,7 @@ export class EngineContainer implements Container {
   async #refuseRestarts(signal?: AbortSignal): Promise<void> {
     const { spec } = this.#record();
     if ((spec.restart ?? { name: 'no' }).name === 'no') return;
-    using _held = await lock(this.#paths.lock, { signal });
+    using _held = await lockDirectory(this.#paths.dir, { signal });
     updateState(this.#paths, this.#record(), { stopRequested: true, restarting: false });
   }
 
@@ -180,7 +185,7 @@ export class EngineContainer implements Container {
 
   async #settleLocked(): Promise<void> {
     if (readContainerRecord(this.#paths) === undefined) return;
-    using _held = await lock(this.#paths.lock);
+    using _held = await lockDirectory(this.#paths.dir);
     if (readContainerRecord(this.#paths) !== undefined) await this.#settle();
   }
 
@@ -219,7 +224,7 @@ export class EngineContainer implements Container {
       await this.#endNow(signal);
     }
     if (readContainerRecord(this.#paths) === undefined) return true; // it was --rm, and went by itself
-    using _held = await lock(this.#paths.lock, { signal });
+    using _held = await lockDirectory(this.#paths.dir, { signal });
     if (readContainerRecord(this.#paths) === undefined) return true;
     const settled = await this.#settle();
     if (observe(this.#paths, settled).status === 'running') return false;
@@ -318,9 +323,9 @@ export class EngineContainer implements Container {
       const fd = openRunningRoot(running.hostPid);
       return { fd, close: () => closeSync(fd) };
     }
-    const held = await lock(this.#paths.lock, { signal });
+    const held = await lockDirectory(this.#paths.dir, { signal });
     try {
-      const mount = mountRoot(this.#paths, await this.#settle());
+      const mount = mountRoot(this.#context.layout, await this.#settle());
       const close = (): void => {
         mount.close();
         held[Symbol.dispose]();
@@ -339,7 +344,7 @@ export class EngineContainer implements Container {
         containerId: this.id,
       });
     }
-    using _held = await lock(this.#paths.lock, { signal });
+    using _held = await lockDirectory(this.#paths.dir, { signal });
     return await changesOf(this.#paths, await this.#settle(), signal);
   }
 
@@ -348,7 +353,7 @@ export class EngineContainer implements Container {
     const { status } = this.#observe();
     const parts = { context: this.#context, paths: this.#paths };
     if (status === 'running') return commitRunning({ ...parts, record: this.#record() }, options);
-    using _held = await lock(this.#paths.lock, { signal: options.signal });
+    using _held = await lockDirectory(this.#paths.dir, { signal: options.signal });
     return await commitStopped({ ...parts, record: await this.#settle() }, options);
   }
 

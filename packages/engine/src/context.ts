@@ -4,11 +4,13 @@ import { fileURLToPath } from 'node:url';
 import { openImageStore } from '@tsc/image';
 import type { ImageStore } from '@tsc/image';
 
-import { readAllRecords } from './cleaning.ts';
+import { removeParentCgroup } from './cgroup.ts';
+import { readAllRecords, sweepLeases } from './cleaning.ts';
 import { Host } from './host.ts';
 import { makeLayout } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { BridgeNetworking } from './network.ts';
+import { Trash } from './trash.ts';
 
 /** What every part of an engine works with. */
 export interface Context {
@@ -16,6 +18,7 @@ export interface Context {
   readonly images: ImageStore;
   readonly host: Host;
   readonly network: BridgeNetworking;
+  readonly trash: Trash;
   /** What a monitor runs when its container has ended and no engine is there; gets the container's id. */
   readonly cleanupCommand: readonly string[];
 }
@@ -30,8 +33,17 @@ export async function openContext(layout: Layout): Promise<Context> {
     images: await openImageStore({ rootDir: layout.rootDir, layersInUse }),
     host: new Host(),
     network: new BridgeNetworking(layout),
+    trash: new Trash(),
     cleanupCommand: [process.execPath, cleanupScript(), layout.rootDir, layout.runDir],
   };
+}
+
+/** Gives back what no container is left to need: bridge and rules, the cgroup above the containers'. */
+export async function closeContext(context: Context): Promise<void> {
+  context.trash.empty();
+  await sweepLeases(context);
+  await context.network.close();
+  removeParentCgroup(context.layout, context.host.cgroups);
 }
 
 /** `cleanup.js` lies beside the bundle; when Node runs the sources, so does `cleanup.ts`. */

@@ -1,18 +1,18 @@
 import { cleanUp, discard } from './cleaning.ts';
 import { readContainerRecord, updateState } from './container-record.ts';
 import type { ContainerRecord } from './container-record.ts';
-import { openContext } from './context.ts';
+import { closeContext, openContext } from './context.ts';
 import type { Context } from './context.ts';
 import { containerPaths } from './layout.ts';
 import type { Layout } from './layout.ts';
-import { lock } from './lock.ts';
+import { lockDirectory } from './lock.ts';
 import { restartDelayMs } from './restart-policy.ts';
 import { startRecorded } from './starting.ts';
 
 /** Cleans up and says what is left to do: the record of a container that waits for its restart. */
 async function settle(context: Context, id: string): Promise<ContainerRecord | undefined> {
   const paths = containerPaths(context.layout, id);
-  using _held = await lock(paths.lock);
+  using _held = await lockDirectory(paths.dir);
   const record = readContainerRecord(paths);
   if (record === undefined) return undefined;
   const ended = await cleanUp(context, paths, record);
@@ -24,7 +24,7 @@ async function settle(context: Context, id: string): Promise<ContainerRecord | u
 /** Starts a container again, unless somebody stopped or removed it while it waited. Says whether it needs another try. */
 async function startAgain(context: Context, id: string): Promise<boolean> {
   const paths = containerPaths(context.layout, id);
-  using _held = await lock(paths.lock);
+  using _held = await lockDirectory(paths.dir);
   const record = readContainerRecord(paths);
   if (record?.state.restarting !== true) return false;
   const counted = updateState(paths, record, { restartCount: record.state.restartCount + 1 });
@@ -54,6 +54,6 @@ export async function cleanUpEnded({
       waiting = readContainerRecord(containerPaths(layout, id));
     }
   } finally {
-    await context.network.close();
+    await closeContext(context);
   }
 }

@@ -1,9 +1,6 @@
-import { lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { availableParallelism, hostname, release, totalmem } from 'node:os';
 
 import type { ImageStore, RemoveReport } from '@tsc/image';
-import { createSnapshot } from '@tsc/overlay';
-import type { SnapshotOptions } from '@tsc/overlay';
 
 import type {
   CallOptions,
@@ -14,23 +11,21 @@ import type {
   RunningContainer,
   StartOptions,
 } from './api.ts';
-import { readAllRecords, sweepLeases } from './cleaning.ts';
+import { readAllRecords } from './cleaning.ts';
 import { EngineContainer } from './container.ts';
-import { findContainerId, makeContainerId, releaseName, takeGeneratedName, takeName } from './container-name.ts';
+import { findContainerId } from './container-name.ts';
 import { writeContainerRecord } from './container-record.ts';
 import type { ContainerSpec } from './container-spec.ts';
-import { openContext } from './context.ts';
+import { closeContext, openContext } from './context.ts';
 import type { Context } from './context.ts';
-import { checkSpec, collectMounts, makeRecord } from './creation.ts';
 import { EngineError } from './errors.ts';
 import { removeImage } from './image-removal.ts';
 import { summarise } from './inspection.ts';
 import { DEFAULT_LAYOUT, containerPaths } from './layout.ts';
 import type { Layout } from './layout.ts';
-import { lock } from './lock.ts';
+import { makeContainer } from './making.ts';
 import { describeSystem } from './system-facts.ts';
 import { observe } from './status.ts';
-import { resolveMounts } from './volumes.ts';
 
 export interface EngineOptions {
   /** What has to survive a reboot: images, containers, volumes. `/var/lib/tsc` when absent. */
@@ -59,41 +54,18 @@ class LocalEngine implements Engine {
   }
 
   async createContainer(spec: ContainerSpec, { signal }: CallOptions = {}): Promise<Container> {
-    signal?.throwIfAborted();
-    checkSpec(spec, availableParallelism());
-    const image = await this.images.resolve(spec.image);
-    const wanted = collectMounts(spec, image);
-    const id = makeContainerId();
-    const paths = containerPaths(this.#context.layout, id);
-    await using undo = new AsyncDisposableStack();
-    mkdirSync(paths.dir, { mode: 0o700 });
-    undo.defer(() => {
-      rmSync(paths.dir, { recursive: true, force: true });
-    });
-    // Held until the record is there: a directory without one that nobody holds is what a kill has left.
-    using _held = await lock(paths.lock, { signal });
-    const name = spec.name ?? takeGeneratedName(this.#context.layout, id);
-    if (spec.name !== undefined) takeName(this.#context.layout, spec.name, id);
-    undo.defer(() => {
-      releaseName(this.#context.layout, name, id);
-    });
-    createSnapshot(paths.dir, rootOf(image.layerDirs));
-    const parts = { id, name, spec, image, mounts: [], created: new Date() };
-    makeRecord(parts); // refuses what can't be run before volumes are made
-    const mounts = resolveMounts(this.#context.layout, wanted);
-    writeContainerRecord(paths, makeRecord({ ...parts, mounts }));
-    undo.move();
-    return new EngineContainer(this.#context, id);
+    await using made = await makeContainer(this.#context, spec, signal);
+    writeContainerRecord(made.paths, made.record);
+    made.keep();
+    return new EngineContainer(this.#context, made.record.id);
   }
 
   async run(spec: ContainerSpec, options: StartOptions = {}): Promise<RunningContainer> {
-    const container = await this.createContainer(spec, { signal: options.signal });
-    try {
-      return await container.start(options);
-    } catch (error) {
-      await container.remove({ force: true, volumes: true });
-      throw error;
-    }
+    await using made = await makeContainer(this.#context, spec, options.signal);
+    const container = new EngineContainer(this.#context, made.record.id);
+    const running = await container.startHeld(made.record, options);
+    made.keep();
+    return running;
   }
 
   container(reference: string): Container {
@@ -137,20 +109,12 @@ class LocalEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    await sweepLeases(this.#context);
-    await this.#context.network.close();
+    await closeContext(this.#context);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
-}
-
-/** What the image's own root is like, as which the container's has to begin: it is the top one that is seen. */
-function rootOf([topLayerDir]: readonly string[]): SnapshotOptions {
-  if (topLayerDir === undefined) return {};
-  const { mode, uid, gid } = lstatSync(topLayerDir);
-  return { mode: mode & 0o7777, owner: { uid, gid } };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Where an engine keeps things. What has to survive a reboot is below `rootDir`, what must not is below `runDir`. */
@@ -14,6 +14,11 @@ export const containersDir = ({ rootDir }: Layout): string => join(rootDir, 'con
 /** A symbolic link for every name, to the id: making a link is how a name is taken. */
 export const namesDir = ({ rootDir }: Layout): string => join(rootDir, 'names');
 export const volumesDir = ({ rootDir }: Layout): string => join(rootDir, 'volumes');
+/**
+ * The lowest layer of every container: the directories and files that are mounted over, so that no container has to make
+ * them in its own layer.
+ */
+export const mountPointsDir = ({ rootDir }: Layout): string => join(rootDir, 'mount-points');
 /** Over this directory each container mounts its root for a moment, in a mount namespace of its own. */
 export const scratchDir = ({ runDir }: Layout): string => join(runDir, 'rootfs');
 export const networkDir = ({ runDir }: Layout): string => join(runDir, 'network');
@@ -21,6 +26,7 @@ export const runningDir = ({ runDir }: Layout): string => join(runDir, 'containe
 
 /** The files of one container. */
 export interface ContainerPaths {
+  /** Its lock is held by whoever changes the container. */
   readonly dir: string;
   readonly record: string;
   readonly ociConfig: string;
@@ -29,8 +35,6 @@ export interface ContainerPaths {
   readonly hostname: string;
   readonly hosts: string;
   readonly resolvConf: string;
-  /** Held by whoever changes the container. */
-  readonly lock: string;
   readonly runDir: string;
   /** Held by the monitor while it lives: whether a container runs is whether this is locked. */
   readonly runLock: string;
@@ -46,13 +50,12 @@ export function containerPaths(layout: Layout, id: string): ContainerPaths {
   return {
     dir,
     record: join(dir, 'container.json'),
-    ociConfig: join(dir, 'config.json'),
+    ociConfig: join(runDir, 'config.json'),
     log: join(dir, logName),
     logName,
-    hostname: join(dir, 'hostname'),
-    hosts: join(dir, 'hosts'),
-    resolvConf: join(dir, 'resolv.conf'),
-    lock: join(dir, 'lock'),
+    hostname: join(runDir, 'hostname'),
+    hosts: join(runDir, 'hosts'),
+    resolvConf: join(runDir, 'resolv.conf'),
     runDir,
     runLock: join(runDir, 'lock'),
     socket: join(runDir, 'monitor.sock'),
@@ -65,6 +68,16 @@ export function containerPaths(layout: Layout, id: string): ContainerPaths {
 export function makeLayout(layout: Layout): void {
   const dirs = [containersDir, namesDir, volumesDir, scratchDir, networkDir, runningDir].map((dir) => dir(layout));
   for (const dir of dirs) mkdirSync(dir, { recursive: true, mode: 0o700 });
+  makeMountPoints(mountPointsDir(layout));
+}
+
+/** What every container gets something mounted over, as an image would have it. */
+function makeMountPoints(dir: string): void {
+  const last = join(dir, 'etc', 'resolv.conf');
+  if (existsSync(last)) return;
+  for (const path of ['dev', 'proc', 'sys', 'etc']) mkdirSync(join(dir, path), { recursive: true, mode: 0o755 });
+  chmodSync(dir, 0o755);
+  for (const path of ['hostname', 'hosts', 'resolv.conf']) writeFileSync(join(dir, 'etc', path), '', { mode: 0o644 });
 }
 
 /**

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -26,11 +26,20 @@ function tryFlock(fd: number, operation: number): boolean {
   }
 }
 
+/** Waits for the lock of a directory, which is the directory itself. @throws the ENOENT of one that isn't there */
+export async function lockDirectory(
+  path: string,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<FileLock> {
+  signal?.throwIfAborted();
+  return acquire(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY), LOCK_EX, signal);
+}
+
 /** Takes a lock if it is free now. `undefined` if it isn't, or if there is no such file. */
 export function tryLock(path: string, mode: 'exclusive' | 'shared' = 'exclusive'): FileLock | undefined {
   let fd: number;
   try {
-    fd = openSync(path, 'r+');
+    fd = openSync(path, 'r');
   } catch (error) {
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
@@ -50,9 +59,12 @@ export async function lock(
 ): Promise<FileLock> {
   signal?.throwIfAborted();
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  const fd = openSync(path, 'a+', 0o600);
+  return acquire(openSync(path, 'a+', 0o600), mode === 'shared' ? LOCK_SH : LOCK_EX, signal);
+}
+
+async function acquire(fd: number, operation: number, signal: AbortSignal | undefined): Promise<FileLock> {
   try {
-    for (let pauseMs = FIRST_RETRY_MS; !tryFlock(fd, mode === 'shared' ? LOCK_SH : LOCK_EX);) {
+    for (let pauseMs = FIRST_RETRY_MS; !tryFlock(fd, operation);) {
       await sleep(pauseMs, undefined, { signal });
       pauseMs = Math.min(pauseMs * 2, LAST_RETRY_MS);
     }
@@ -60,7 +72,12 @@ export async function lock(
     closeSync(fd);
     throw error;
   }
-  return { fd, [Symbol.dispose]: () => release(fd) };
+  return {
+    fd,
+    [Symbol.dispose]: () => {
+      release(fd);
+    },
+  };
 }
 
 /** Whether somebody holds the lock exclusively. A file that isn't there is not locked. */

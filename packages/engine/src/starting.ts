@@ -9,7 +9,7 @@ import { AF_UNIX, LOCK_EX, LOCK_NB, SOCK_STREAM, bind, flock, hasCode, listen, s
 
 import type { StartOptions } from './api.ts';
 import { cgroupEntry, cgroupPath, makeCgroup, removeCgroup } from './cgroup.ts';
-import type { ContainerRecord } from './container-record.ts';
+import type { ContainerRecord, ContainerState } from './container-record.ts';
 import { updateState } from './container-record.ts';
 import { mountRoot, readDatabase } from './container-root.ts';
 import type { Context } from './context.ts';
@@ -19,7 +19,6 @@ import type { ContainerPaths } from './layout.ts';
 import type { NetworkAttachment } from './network.ts';
 import { hostsFile, resolvConf } from './network-files.ts';
 import { cgroupLimits, hostnameOf, ociConfig } from './oci-config.ts';
-import { writeWhole } from './record-file.ts';
 import { copyUp } from './volume-content.ts';
 
 const LISTEN_BACKLOG = 64;
@@ -49,27 +48,41 @@ function readHostResolvConf(): string {
   }
 }
 
+/** Descriptors of the container's directory in `/run`. */
+interface RunFiles extends Disposable {
+  readonly dir: number;
+  readonly lock: number;
+}
+
 /** The container's files in `/run`, fresh: what its last monitor wrote there must not be taken for this one's. */
-function makeRunDir(
-  paths: ContainerPaths,
-  undo: DisposableStack,
-): { runDir: number; runLock: number; listener: number } {
+function makeRunFiles(paths: ContainerPaths): RunFiles {
   rmSync(paths.runDir, { recursive: true, force: true });
   mkdirSync(paths.runDir, { mode: 0o700 });
-  const keep = (fd: number): number => {
-    undo.defer(() => {
-      closeSync(fd);
-    });
-    return fd;
+  const lock = openSync(paths.runLock, 'w+', 0o600);
+  flock(lock, LOCK_EX | LOCK_NB);
+  const dir = openSync(paths.runDir, constants.O_RDONLY | constants.O_DIRECTORY);
+  return {
+    dir,
+    lock,
+    [Symbol.dispose]: () => {
+      closeSync(dir);
+      closeSync(lock);
+    },
   };
-  const runLock = keep(openSync(paths.runLock, 'w+', 0o600));
-  flock(runLock, LOCK_EX | LOCK_NB);
-  const runDir = keep(openSync(paths.runDir, constants.O_RDONLY | constants.O_DIRECTORY));
-  const listener = keep(socket(AF_UNIX, SOCK_STREAM, 0));
-  // By way of the descriptor: a socket's path may have 107 bytes, a directory of the user's any number.
-  bind(listener, sockaddr_un(`/proc/self/fd/${String(runDir)}/monitor.sock`));
-  listen(listener, LISTEN_BACKLOG);
-  return { runDir, runLock, listener };
+}
+
+/** A socket that the monitor listens on. */
+function makeListener(runDir: number): number {
+  const listener = socket(AF_UNIX, SOCK_STREAM, 0);
+  try {
+    // By way of the descriptor: a socket's path may have 107 bytes, a directory of the user's any number.
+    bind(listener, sockaddr_un(`/proc/self/fd/${String(runDir)}/monitor.sock`));
+    listen(listener, LISTEN_BACKLOG);
+    return listener;
+  } catch (error) {
+    closeSync(listener);
+    throw error;
+  }
 }
 
 interface Launch {
@@ -77,6 +90,7 @@ interface Launch {
   readonly paths: ContainerPaths;
   readonly record: ContainerRecord;
   readonly oci: OciSpec;
+  readonly runFiles: RunFiles;
   readonly root: OverlayMount;
   readonly cgroup: Cgroup;
   readonly network: NetworkAttachment | undefined;
@@ -84,9 +98,9 @@ interface Launch {
 }
 
 /** Gathers the descriptors and starts tsc-init; ours are closed again whatever happens. */
-async function launch({ context, paths, record, oci, root, cgroup, network, options }: Launch): Promise<KeptProcess> {
+async function launch(parts: Launch): Promise<KeptProcess> {
+  const { context, paths, record, oci, runFiles, root, cgroup, network, options } = parts;
   using undo = new DisposableStack();
-  const { runDir, runLock, listener } = makeRunDir(paths, undo);
   const inherited = new InheritedDescriptors();
   const { log } = record.spec;
   const keep = (fd: number): number => {
@@ -109,8 +123,8 @@ async function launch({ context, paths, record, oci, root, cgroup, network, opti
       stdin: record.spec.openStdin,
       stdinOnce: options.attach === true,
       attached: options.attach === true,
-      listener: inherited.add(listener),
-      runDir: inherited.add(runDir),
+      listener: keep(makeListener(runFiles.dir)),
+      runDir: inherited.add(runFiles.dir),
       cleanupCommand: [...context.cleanupCommand, record.id],
       ...(log?.driver === 'none'
         ? {}
@@ -128,7 +142,7 @@ async function launch({ context, paths, record, oci, root, cgroup, network, opti
     label: record.id.slice(0, 12),
   };
   // The monitor has no use for these but to hold them: lock and ports are free again when it ends.
-  for (const fd of [runLock, ...(network?.reservationFds ?? [])]) inherited.add(fd);
+  for (const fd of [runFiles.lock, ...(network?.reservationFds ?? [])]) inherited.add(fd);
   return await startContainer(oci, program);
 }
 
@@ -160,48 +174,65 @@ export async function startRecorded(
 ): Promise<Started> {
   await using undo = new AsyncDisposableStack();
   try {
-    const network =
-      (record.spec.network ?? 'bridge') === 'bridge'
-        ? await context.network.connect(record.id, record.spec.ports ?? [], options.signal)
-        : undefined;
+    const runFiles = undo.use(makeRunFiles(paths));
+    const network = await connectNetwork(context, record, options.signal);
     if (network !== undefined) {
       undo.defer(async () => {
         network.close();
         await context.network.disconnect(network.record);
       });
     }
-    const begun = updateState(paths, record, {
-      phase: 'started',
-      startedAt: new Date().toISOString(),
-      finishedAt: undefined,
-      exitCode: 0,
-      oomKilled: false,
-      error: '',
-      stopRequested: false,
-      restarting: false,
-      network: network?.record,
-    });
-    const root = undo.use(mountRoot(paths, begun));
+    const begun = updateState(paths, record, { ...freshState(), network: network?.record });
+    const root = undo.use(mountRoot(context.layout, begun));
     writeNetworkFiles(paths, begun);
     copyUp(begun, root.fd);
     const groupPath = cgroupPath(context.layout, record.id);
     const user = userOf(begun, root);
     const oci = ociConfig({ record: begun, paths, user, cgroupPath: groupPath, hostFacts: context.host.facts });
-    writeWhole(paths.ociConfig, formatExactJson(oci), { durable: false });
+    writeFileSync(paths.ociConfig, formatExactJson(oci), { mode: 0o600 });
     const limits = cgroupLimits(oci, record.spec.resources ?? {}, context.host.cgroups);
     undo.defer(() => removeCgroup(groupPath, context.host.cgroups));
     const cgroup = await makeCgroup(groupPath, context.host.cgroups, limits);
-    const kept = await launch({ context, paths, record: begun, oci, root, cgroup, network, options });
+    const kept = await launch({ context, paths, record: begun, oci, runFiles, root, cgroup, network, options });
     undo.move();
-    root.close();
+    for (const ours of [root, runFiles]) ours[Symbol.dispose]();
     network?.close();
     return { record: begun, kept };
   } catch (cause) {
     const error = failure(record, cause);
     rmSync(paths.runDir, { recursive: true, force: true });
-    const message = Error.isError(error) ? error.message : String(error);
-    updateState(paths, record, { error: message, exitCode: exitCodeOfFailure(error), network: undefined });
+    recordFailure(paths, record, error);
     throw error;
+  }
+}
+
+async function connectNetwork(
+  context: Context,
+  { id, spec }: ContainerRecord,
+  signal: AbortSignal | undefined,
+): Promise<NetworkAttachment | undefined> {
+  if ((spec.network ?? 'bridge') !== 'bridge') return undefined;
+  return context.network.connect(id, spec.ports ?? [], signal);
+}
+
+const freshState = (): Partial<ContainerState> => ({
+  phase: 'started',
+  startedAt: new Date().toISOString(),
+  finishedAt: undefined,
+  exitCode: 0,
+  oomKilled: false,
+  error: '',
+  stopRequested: false,
+  restarting: false,
+});
+
+/** Keeps the reason in the record. Where even that can't be written, the disk is full, and the reason itself says so. */
+function recordFailure(paths: ContainerPaths, record: ContainerRecord, error: unknown): void {
+  const message = Error.isError(error) ? error.message : String(error);
+  try {
+    updateState(paths, record, { error: message, exitCode: exitCodeOfFailure(error), network: undefined });
+  } catch (writing) {
+    if (!hasCode(writing, 'ENOSPC', 'EDQUOT', 'EROFS')) throw writing;
   }
 }
 

@@ -79,9 +79,7 @@ function probeSources(spec: OciSpec): Map<string, SourceKind> {
 /** Waits for the monitor's first word. When it is not "started", nothing is left behind. */
 async function awaitStart(init: InitProcess, program: StartProgram): Promise<KeptProcess> {
   const connection = connectionFrom(init.controlFd);
-  const reaped = connection.closed.then(() => {
-    reapMonitor(init);
-  });
+  const reaped = connection.closed.then(() => reapMonitor(init));
   const report = await connection.started;
   if (report.type === 'started') return { hostPid: report.hostPid, monitorPid: init.pid, connection };
   await reaped;

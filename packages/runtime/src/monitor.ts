@@ -2,12 +2,14 @@ import { closeSync, constants, openSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
   FRAME_MAX_BYTES,
   FrameDecoder,
   P_PIDFD,
   WEXITED,
+  WNOHANG,
   __WALL,
   encodeFrame,
   encodeResize,
@@ -206,8 +208,10 @@ async function connected(path: string): Promise<Socket> {
   return socket;
 }
 
-/** Reaps a monitor that has closed its connection, and closes its pidfd. Its last instructions take microseconds. */
-export function reapMonitor(monitor: { readonly pidfd: number }): void {
-  waitid(P_PIDFD, monitor.pidfd, WEXITED | __WALL);
+const REAP_POLL_MS = 1;
+
+/** Reaps a monitor that has closed its connection, and closes its pidfd. It is soon gone, but must not be waited for. */
+export async function reapMonitor(monitor: { readonly pidfd: number }): Promise<void> {
+  while (waitid(P_PIDFD, monitor.pidfd, WEXITED | WNOHANG | __WALL) === undefined) await sleep(REAP_POLL_MS);
   closeSync(monitor.pidfd);
 }

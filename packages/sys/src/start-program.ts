@@ -30,6 +30,8 @@ export interface KeepSettings {
   readonly runDir?: Slot | undefined;
   readonly log?:
     { readonly dir: Slot; readonly name: string; readonly maxSizeBytes: number; readonly maxFiles: number } | undefined;
+  /** Slots that the child alone needs: the monitor closes them once it is made, and holds on to the others. */
+  readonly release?: readonly Slot[] | undefined;
   /** Run at the end unless the engine is still connected and says that it has cleaned up. */
   readonly cleanupCommand?: readonly string[] | undefined;
 }
@@ -221,6 +223,8 @@ const opcodes: Readonly<Record<OperationName, number>> = {
 
 const missingKinds: Readonly<Record<ResolveMissing, number>> = { fail: 0, 'make-directory': 1, 'make-file': 2 };
 
+const slotBytes = (slots: readonly Slot[]): Uint8Array => new Uint8Array(Uint32Array.from(slots).buffer);
+
 const keepFlags = (keep: KeepSettings): number =>
   (keep.terminal === true ? 1 : 0) |
   (keep.stdin === true ? 2 : 0) |
@@ -239,6 +243,7 @@ const encoders: Encoder = {
     op.log?.maxSizeBytes ?? 0,
     op.log?.maxFiles ?? 1,
     op.cleanupCommand ?? [],
+    slotBytes(op.release ?? []),
   ],
   clone: (op) => [op.flags, op.cgroup ?? NO_SLOT, op.uidMap ?? '', op.gidMap ?? ''],
   open: (op) => [op.slot, op.dir ?? CWD_SLOT, op.path, op.flags, op.mode ?? 0, op.resolve ?? 0],
@@ -262,7 +267,7 @@ const encoders: Encoder = {
   setdomainname: (op) => [op.name],
   prlimit: (op) => [op.resource, op.soft, op.hard],
   prctl: (op) => [op.option, ...[0, 1, 2, 3].map((index) => op.args?.[index] ?? 0)],
-  setgroups: (op) => [new Uint8Array(Uint32Array.from(op.groups).buffer)],
+  setgroups: (op) => [slotBytes(op.groups)],
   setresgid: (op) => [op.gid],
   setresuid: (op) => [op.uid],
   capset: (op) => [op.effective, op.permitted, op.inheritable],

@@ -119,7 +119,19 @@ export interface DefaultProfileOptions {
  *
  * @see https://docs.docker.com/engine/security/seccomp/
  */
-export function defaultSeccompProfile({ capabilities, arch }: DefaultProfileOptions): LinuxSeccomp {
+export function defaultSeccompProfile(options: DefaultProfileOptions): LinuxSeccomp {
+  const key = `${options.arch ?? ''} ${options.capabilities.join(' ')}`;
+  const profile = profiles.get(key) ?? makeProfile(options);
+  if (profiles.size >= MAX_PROFILES) profiles.clear();
+  profiles.set(key, profile);
+  return profile;
+}
+
+/** Equal requests get the same object, so that whoever compiles profiles can know one again. */
+const profiles = new Map<string, LinuxSeccomp>();
+const MAX_PROFILES = 64;
+
+function makeProfile({ capabilities, arch }: DefaultProfileOptions): LinuxSeccomp {
   const opened = Object.entries(WITH_CAPABILITY).filter(([capability]) => capabilities.includes(capability));
   const names = [ALWAYS, ...opened.map(([, text]) => text)].flatMap(words);
   const abis = arch === undefined ? Object.values(abisOf).flat() : abisOf[arch];

@@ -104,19 +104,37 @@ static long write_map(int pid, const char *file, const char *map) {
   return written < 0 ? written : 0;
 }
 
+// Takes a child away that could not be started. Nobody else would at once: it would be left to the machine's process 1,
+// and the pid namespace that it is in can't end before it is reaped.
+static __attribute__((noreturn)) void give_up(const struct child *child, long error) {
+  int info[32];
+  sys(__NR_pidfd_send_signal, child->pidfd, SIGKILL, NULL, 0);
+  while (sys(__NR_waitid, P_PIDFD, child->pidfd, info, WEXITED, NULL) == -EINTR) continue;
+  fail(error);
+}
+
 // Hears the child out until its exec closes the socket. Returns only if it succeeds.
-static void await_exec(int sync, struct streams *streams) {
+static void await_exec(const struct child *child, int sync, struct streams *streams) {
   struct child_report report;
   int terminal;
   for (;;) {
     long n = receive_with_fd(sync, &report, sizeof report, &terminal);
-    if (n < 0) fail(n);
+    if (n < 0) give_up(child, n);
     if (n == 0) return;
     if (report.kind == REPORT_TERMINAL && terminal >= 0) streams->in = streams->out = terminal;
     if (report.kind == REPORT_FAILED) {
       program.index = report.index;
-      fail(-report.error);
+      give_up(child, -report.error);
     }
+  }
+}
+
+// A monitor that held on to the container's root would, at its own end, wait for it to be unmounted.
+static void release_slots(void) {
+  for (size_t at = 0; at + 4 <= settings.released_bytes; at += 4) {
+    uint32_t slot;
+    memcpy(&slot, settings.released + at, 4);
+    set_slot(&program, slot, -1);
   }
 }
 
@@ -144,11 +162,12 @@ static void clone_and_keep(void) {
   if (result < 0) fail(result);
   child.pid = (int)result, child.pidfd = pidfd;
   sys(__NR_close, sync[1]);
+  release_slots();
   take_monitor_ends(&pipes, &streams);
-  if ((result = write_map(child.pid, "/uid_map", uid_map)) < 0) fail(result);
-  if ((result = write_map(child.pid, "/gid_map", gid_map)) < 0) fail(result);
+  if ((result = write_map(child.pid, "/uid_map", uid_map)) < 0) give_up(&child, result);
+  if ((result = write_map(child.pid, "/gid_map", gid_map)) < 0) give_up(&child, result);
   sys(__NR_write, sync[0], "", 1);
-  await_exec(sync[0], &streams);
+  await_exec(&child, sync[0], &streams);
   sys(__NR_close, sync[0]);
   set_nonblocking(streams.in), set_nonblocking(streams.out), set_nonblocking(streams.err);
   monitor(&settings, &streams, &child);

@@ -3,7 +3,7 @@
 
 #include "monitor.h"
 
-enum { P_PIDFD = 3, WEXITED = 4, STDIN_MAX = 64 * 1024 };
+enum { STDIN_MAX = 64 * 1024 };
 
 static struct line out_line = {.stream = "stdout"}, err_line = {.stream = "stderr"};
 static struct log log;
@@ -22,6 +22,7 @@ void read_settings(struct program *p, struct settings *s) {
   uint64_t n = arg_number(p);
   if (n > MAX_COMMAND) p->malformed = 1;
   for (uint64_t i = 0; i < n && !p->malformed; i++) s->cleanup[i] = arg_text(p);
+  s->released = arg_bytes(p, &s->released_bytes);
 }
 
 // Writes a small file whole: under a name of its own first, then renamed, so that a reader sees all of it or nothing.

@@ -23,6 +23,8 @@ struct settings {
   const char *log_name;
   uint64_t log_max_size;
   uint64_t log_max_files;
+  const uint8_t *released; // slots (u32) that the monitor closes once the child is made
+  size_t released_bytes;
   const char *cleanup[MAX_COMMAND + 1]; // the command to run at the end; none when empty
 };
 

@@ -93,7 +93,7 @@ int arg_slot(struct program *p) {
 void set_slot(struct program *p, uint64_t slot, int fd) {
   if (slot >= MAX_SLOTS) {
     p->malformed = 1;
-    sys(__NR_close, fd);
+    close_fd(&fd);
     return;
   }
   close_fd(&p->slots[slot]);

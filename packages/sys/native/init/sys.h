@@ -53,6 +53,7 @@ static inline long sys6(long n, long a, long b, long c, long d, long e, long f) 
 #define sys(...) SYS_PICK(__VA_ARGS__, SYS6, SYS5, SYS4, SYS3, SYS2, SYS1, SYS0)(__VA_ARGS__)
 
 enum { SIGKILL = 9, SIGCHLD = 17, SIG_SETMASK = 2 };
+enum { P_PIDFD = 3, WEXITED = 4 };
 enum { AF_UNIX = 1, AF_INET = 2, SOCK_STREAM = 1, SOCK_DGRAM = 2, SOCK_SEQPACKET = 5 };
 enum { SOL_SOCKET = 1, SO_PEERCRED = 17, SCM_RIGHTS = 1, MSG_NOSIGNAL = 0x4000, MSG_CMSG_CLOEXEC = 0x40000000 };
 enum { SOCK_NONBLOCK = 04000, SOCK_CLOEXEC = 02000000 };
