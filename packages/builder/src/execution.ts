@@ -4,7 +4,6 @@ import { parseTrigger } from './dockerfile.ts';
 import type { StageInstruction } from './ast.ts';
 import { isBuilderError } from './errors.ts';
 import type { HeldImages } from './held-images.ts';
-import { layeredTree } from './layered-tree.ts';
 import { fromNames, readsContext } from './plan.ts';
 import type { BaseNode, BuildPlan, PlanNode, StageNode, StepNode } from './plan.ts';
 import { checkInstruction } from './preflight.ts';
@@ -12,7 +11,7 @@ import type { RunStep } from './run-step.ts';
 import { errorAt } from './source.ts';
 import { beginStage, withSettings } from './stage-state.ts';
 import type { BuildStore, StageState } from './stage-state.ts';
-import { carryOut, withKnownFiles } from './step.ts';
+import { carryOut, treeOf } from './step.ts';
 import type { StepContext } from './step.ts';
 
 /** What a plan is carried out with. */
@@ -164,32 +163,26 @@ async function* runNode(
   if (parent === undefined) throw new Error('a step without a parent');
   const context = { ...stepContext(plan, options, node.instruction), froms };
   const from = node.instruction.type === 'copy' ? froms[0] : undefined;
-  const source = from === undefined ? context.source : await sourceOf(from, node.instruction, context);
+  const source =
+    from === undefined ? context.source : await treeOf(from, fromNames(node.instruction)[0] ?? '', context);
   return yield* instruct(parent, node.instruction, { context: { ...context, source }, step });
 }
 
 function stepContext(plan: BuildPlan, options: ExecutionOptions, instruction: StageInstruction): StepContext {
-  const { store, held, contextDir, runStep, created, signal } = options;
-  const copies = instruction.type === 'add' || (instruction.type === 'copy' && instruction.from === undefined);
+  const { store, held, runStep, created, signal } = options;
+  const { type } = instruction;
+  const reads = type === 'add' || type === 'run' || (type === 'copy' && instruction.from === undefined);
   return {
     store,
     held,
     args: plan.args,
     escape: plan.dockerfile.directives.escape,
-    source: copies ? options.context : undefined,
+    source: reads ? options.context : undefined,
     froms: [],
-    contextDir,
     runStep,
     created,
     signal,
   };
-}
-
-/** The files of another stage or image. */
-async function sourceOf(from: StageState, instruction: StageInstruction, context: StepContext): Promise<SourceTree> {
-  const known = await withKnownFiles(from, context);
-  const name = fromNames(instruction)[0] ?? '';
-  return { tree: layeredTree(known.layers ?? []), name, ignore: undefined };
 }
 
 async function* instruct(

@@ -1,4 +1,5 @@
 import type { Image, Layer } from '@tsc/image';
+import type { MountFiles } from './mount-files.ts';
 import type { RunInstruction, RunMount } from './ast.ts';
 
 /**
@@ -31,9 +32,8 @@ export interface RunRequest {
 }
 
 export interface RunRequestMount extends RunMount {
-  /** The image that `from=` names, as in the store; undefined: the build context, for `bind`. */
-  readonly fromImageId: string | undefined;
-  readonly contextDir: string | undefined;
+  /** For `bind`: the files at `source=`, of the image or stage that `from=` names or of the context. */
+  readonly open: ((signal: AbortSignal | undefined) => Promise<MountFiles>) | undefined;
 }
 
 export type RunEvent =

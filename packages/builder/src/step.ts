@@ -9,10 +9,12 @@ import type { EscapeCharacter } from './directives.ts';
 import { BuilderError } from './errors.ts';
 import { copyFiles, makeWorkingDir } from './file-step.ts';
 import type { HeldImages } from './held-images.ts';
-import { expandAt } from './plan.ts';
+import { expandAt, fromNames } from './plan.ts';
 import type { RunEvent, RunRequestMount, RunStep } from './run-step.ts';
 import { withLayer, withSettings } from './stage-state.ts';
+import { layeredTree } from './layered-tree.ts';
 import type { TreeLayer } from './layered-tree.ts';
+import { filesToMount } from './mount-files.ts';
 import type { BuildStore, StageState } from './stage-state.ts';
 
 /** What an instruction is carried out with. */
@@ -21,11 +23,10 @@ export interface StepContext {
   readonly held: HeldImages;
   readonly args: BuildArgs;
   readonly escape: EscapeCharacter;
-  /** What COPY and ADD read: the context, a stage or an image; undefined if it reads nothing. */
+  /** What COPY, ADD and the mounts of RUN read: the context, a stage or an image; undefined if it reads nothing. */
   readonly source: SourceTree | undefined;
   /** The stages or images that RUN mounts from, in the order of its mounts. */
   readonly froms: readonly StageState[];
-  readonly contextDir: string | undefined;
   readonly runStep: RunStep | undefined;
   readonly created: Date | undefined;
   readonly signal: AbortSignal | undefined;
@@ -125,21 +126,26 @@ function runEnvironment({ settings }: StageState, { args }: StepContext): readon
 async function requestMounts(
   state: StageState,
   instruction: RunInstruction,
-  { froms, held, contextDir, escape, signal }: StepContext,
+  context: StepContext,
 ): Promise<readonly RunRequestMount[]> {
-  const remaining = [...froms];
+  const remaining = [...context.froms];
+  const names = fromNames(instruction);
   const mounts: RunRequestMount[] = [];
   for (const { type, options } of instruction.mounts) {
     const from = options.has('from') ? remaining.shift() : undefined;
-    const fromImageId = from === undefined ? undefined : (await held.hold(from.image, signal)).id;
-    const scope = scopeOf(state.settings, escape);
+    const scope = scopeOf(state.settings, context.escape);
     const expanded = new Map([...options].map(([name, value]) => [name, expandAt(instruction, value, scope)]));
-    mounts.push({
-      type,
-      options: expanded,
-      fromImageId,
-      contextDir: from === undefined ? contextDir : undefined,
-    });
+    const name = names[context.froms.length - remaining.length - 1] ?? '';
+    const source = from === undefined ? context.source : await treeOf(from, name, context);
+    const open = (signal: AbortSignal | undefined): ReturnType<typeof filesToMount> =>
+      filesToMount(source, expanded.get('source') ?? '/', signal);
+    mounts.push({ type, options: expanded, open: type === 'bind' ? open : undefined });
   }
   return mounts;
+}
+
+/** The files of another stage or image. */
+export async function treeOf(from: StageState, name: string, context: StepContext): Promise<SourceTree> {
+  const { layers = [] } = await withKnownFiles(from, context);
+  return { tree: layeredTree(layers), name, ignore: undefined };
 }

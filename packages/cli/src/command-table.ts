@@ -12,12 +12,20 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     load: () => import('./commands/attach.ts'),
   },
   build: { summary: 'Build an image from a Dockerfile', load: () => import('./commands/build.ts') },
+  commit: {
+    summary: "Create a new image from a container's changes",
+    load: () => import('./commands/commit.ts'),
+  },
   cp: {
     summary: 'Copy files/folders between a container and the local filesystem',
     load: () => import('./commands/cp.ts'),
   },
   create: { summary: 'Create a new container', load: () => import('./commands/create.ts') },
   exec: { summary: 'Execute a command in a running container', load: () => import('./commands/exec.ts') },
+  export: {
+    summary: "Export a container's filesystem as a tar archive",
+    load: () => import('./commands/export.ts'),
+  },
   images: { summary: 'List images', load: () => import('./commands/images.ts') },
   import: {
     summary: 'Import the contents from a tarball to create a filesystem image',
@@ -70,9 +78,11 @@ export const commandGroups: Readonly<Record<string, CommandGroup>> = {
     summary: 'Manage containers',
     verbs: {
       attach: 'attach',
+      commit: 'commit',
       cp: 'cp',
       create: 'create',
       exec: 'exec',
+      export: 'export',
       inspect: 'inspect',
       kill: 'kill',
       list: 'ps',

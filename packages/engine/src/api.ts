@@ -72,6 +72,8 @@ export interface Container {
   exec(spec: ExecSpec, options?: StartOptions): Promise<Attachment>;
   /** Reads a file or directory of the container as tar, named by its base name; works in every state. */
   readArchive(path: string, options?: CallOptions): Promise<{ readonly stat: PathStat; readonly archive: Readable }>;
+  /** Reads all of the container's files as tar, without what is mounted in it; works in every state. */
+  exportArchive(options?: CallOptions): Promise<Readable>;
   /**
    * Unpacks a tar into a directory of the container: files are replaced, directories merged, and neither takes the place
    * of the other. `copyUidGid: false` makes everything root's; else owners are as in the archive.

@@ -82,6 +82,17 @@ export function packBelow(rootFd: number, path: string, release: () => void): Re
   }
 }
 
+/** Packs the whole root, without what is mounted in it. */
+export function packRoot(rootFd: number, release: () => void): Readable {
+  const fd = openBelow(rootFd, '/', constants.O_RDONLY | constants.O_DIRECTORY);
+  const archive = packArchive(throughDescriptor(fd), { oneMount: true });
+  archive.once('close', () => {
+    closeSync(fd);
+    release();
+  });
+  return archive;
+}
+
 function packPath(
   parent: number,
   { name, rootFd, path }: { readonly name: string; readonly rootFd: number; readonly path: string },

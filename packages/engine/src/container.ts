@@ -18,7 +18,7 @@ import type {
   RunningContainer,
   StartOptions,
 } from './api.ts';
-import { packBelow, statBelow, unpackBelow } from './archive.ts';
+import { packBelow, packRoot, statBelow, unpackBelow } from './archive.ts';
 import { attachmentOf } from './attachment.ts';
 import { cleanUp, discard } from './cleaning.ts';
 import { commitRunning, commitStopped } from './commit.ts';
@@ -383,6 +383,13 @@ export class EngineContainer implements Container {
     }
     root.close();
     throw new EngineError('ENGINE_NO_SUCH_PATH', `could not find the file ${path} in container ${this.id}`, { path });
+  }
+
+  async exportArchive({ signal }: CallOptions = {}): Promise<Readable> {
+    const root = await this.#openRoot(signal);
+    return packRoot(root.fd, () => {
+      root.close();
+    });
   }
 
   async writeArchive(

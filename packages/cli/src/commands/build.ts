@@ -1,20 +1,22 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
-import type { BuildEvent, BuildOptions } from '@tsc/builder';
+import type { BuildOptions, EngineRunStepOptions } from '@tsc/builder';
 
+import { followBuild, quietly } from '../build/progress.ts';
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
 import { badValue, failed, notSupported } from '../errors.ts';
-import { oneLine } from '../failure.ts';
-import { list, text, toggle } from '../flags/flag.ts';
-import { note, printLine } from '../output.ts';
+import { list, text, toggle, value } from '../flags/flag.ts';
+import { printLine } from '../output.ts';
+import { abortOnSignal } from '../terminal/signals.ts';
 import { parseEnv, parseLabels } from '../words/assignment.ts';
+import { parseNetwork } from '../words/network.ts';
 
 const NOT_YET = [
-  'add-host', 'allow', 'annotation', 'attest', 'build-context', 'builder', 'cache-from', 'cache-to', 'call',
+  'add-host', 'annotation', 'attest', 'build-context', 'builder', 'cache-from', 'cache-to', 'call',
   'cgroup-parent', 'check', 'compress', 'cpu-period', 'cpu-quota', 'cpu-shares', 'c', 'cpuset-cpus', 'cpuset-mems',
-  'disable-content-trust', 'force-rm', 'isolation', 'load', 'memory', 'm', 'memory-swap', 'metadata-file', 'network',
-  'no-cache-filter', 'output', 'o', 'progress', 'provenance', 'pull', 'push', 'rm', 'sbom', 'secret', 'security-opt',
+  'disable-content-trust', 'force-rm', 'isolation', 'load', 'memory', 'm', 'memory-swap', 'metadata-file',
+  'no-cache-filter', 'output', 'o', 'provenance', 'pull', 'push', 'rm', 'sbom', 'secret', 'security-opt',
   'shm-size', 'squash', 'ssh', 'ulimit',
 ]; // prettier-ignore
 
@@ -23,12 +25,19 @@ export const command: Command = defineCommand({
   summary: 'Build an image from a Dockerfile',
   aliases: ['tsc image build', 'tsc build'],
   flags: {
+    allow: list('Allow what a Dockerfile may not ask for otherwise (network.host)', {}, parseAllow),
     'build-arg': list('Set build-time variables'),
     file: text('Name of the Dockerfile (default: "PATH/Dockerfile")', { short: 'f' }),
     iidfile: text('Write the image ID to the file'),
     label: list('Set metadata for an image'),
+    network: value('Set the networking mode for the RUN instructions during build', parseNetwork, {
+      shownDefault: '"default"',
+    }),
     'no-cache': toggle('Do not use cache when building the image (there is none so far)'),
     platform: text('Set target platform for build'),
+    progress: value('Set type of progress output ("auto", "plain", "quiet")', parseProgress, {
+      shownDefault: '"auto"',
+    }),
     quiet: toggle('Suppress the build output and print image ID on success', { short: 'q' }),
     tag: list('Name and optionally a tag (format: "name:tag")', { short: 't' }),
     target: text('Set the target build stage to build'),
@@ -37,39 +46,51 @@ export const command: Command = defineCommand({
   least: 1,
   most: 1,
   run: async ({ values, positional: [path = ''], surroundings }) => {
+    const created = creationTime(process.env['SOURCE_DATE_EPOCH']);
     const sources = findSources(path, values.file);
-    const buildArgs = parseBuildArgs(values['build-arg']);
-    const labels = parseLabels(values.label);
-    const { build } = await import('@tsc/builder');
+    const { platform, target, tag: tags } = values;
+    const options = { ...sources, platform, target, tags, created, ...parseWords(values['build-arg'], values.label) };
+    const quiet = values.quiet || values.progress === 'quiet';
+    const { build, engineRunStep } = await import('@tsc/builder');
     return await withEngine(surroundings, async (engine) => {
-      const { platform, target, tag: tags, quiet } = values;
-      const options = { ...sources, buildArgs, labels, platform, target, tags, store: engine.images };
-      const imageId = await follow(build(options), quiet);
-      if (values.iidfile !== undefined) writeFileSync(values.iidfile, imageId);
-      if (quiet) printLine(imageId);
-      return 0;
+      const runStep = engineRunStep(engine, runStepOptions(values.network, values.allow));
+      using abort = abortOnSignal();
+      try {
+        const events = build({ ...options, store: engine.images, runStep, signal: abort.signal });
+        const imageId = await (quiet ? quietly(events) : followBuild(events, process.stderr));
+        if (values.iidfile !== undefined) writeFileSync(values.iidfile, imageId);
+        if (quiet) printLine(imageId);
+        return 0;
+      } catch (error) {
+        if (abort.exitCode !== undefined) return abort.exitCode;
+        throw error;
+      }
     });
   },
 });
 
-/** Prints what happens, and returns the id of the image. */
-async function follow(events: AsyncIterable<BuildEvent>, quiet: boolean): Promise<string> {
-  const say = quiet ? (): void => undefined : note;
-  let imageId: string | undefined;
-  for await (const event of events) {
-    if (event.type === 'planned') for (const warning of event.warnings) say(`WARNING: ${oneLine(warning)}`);
-    if (event.type === 'step-started') {
-      say(` => [${event.stage === '' ? '' : `${event.stage} `}${event.step}/${event.steps}] ${oneLine(event.text)}`);
-    }
-    if (event.type === 'step-output' && !quiet) process.stderr.write(event.bytes);
-    if (event.type === 'built') {
-      imageId = event.imageId;
-      say(` => writing image ${imageId}`);
-      for (const name of event.names) say(` => naming to ${name}`);
-    }
-  }
-  if (imageId === undefined) throw failed('the build ended without an image');
-  return imageId;
+function parseAllow(word: string): 'network.host' {
+  if (word === 'network.host') return word;
+  throw notSupported(`allowing "${word}" (there is network.host)`);
+}
+
+function parseProgress(word: string): 'plain' | 'quiet' {
+  if (word === 'auto' || word === 'plain') return 'plain';
+  if (word === 'quiet') return word;
+  throw notSupported(`the progress output "${word}" (there are auto, plain and quiet)`);
+}
+
+/** Whoever asks for the host's network for the whole build has allowed it. */
+const runStepOptions = (
+  network: EngineRunStepOptions['network'],
+  allow: readonly 'network.host'[],
+): EngineRunStepOptions => ({ network, allow });
+
+/** Now, unless the environment says when, as tools that build the same thing twice agree to. */
+function creationTime(epoch: string | undefined): Date {
+  if (epoch === undefined || epoch === '') return new Date();
+  if (!/^\d{1,11}$/.test(epoch)) throw badValue(`SOURCE_DATE_EPOCH is a number of seconds, not "${epoch}"`);
+  return new Date(Number(epoch) * 1000);
 }
 
 type Sources = Pick<BuildOptions, 'contextDir' | 'dockerfile' | 'dockerfileText'>;
@@ -94,8 +115,11 @@ function readStandardInput(): string {
   return text;
 }
 
-function parseBuildArgs(words: readonly string[]): Readonly<Record<string, string>> {
+function parseWords(
+  buildArgs: readonly string[],
+  labels: readonly string[],
+): Required<Pick<BuildOptions, 'buildArgs' | 'labels'>> {
   // An argument that is named and not set here keeps its default, as if it hadn't been named.
-  const set = words.map((word) => parseEnv(word, process.env)).filter((word) => word.includes('='));
-  return parseLabels(set);
+  const set = buildArgs.map((word) => parseEnv(word, process.env)).filter((word) => word.includes('='));
+  return { buildArgs: parseLabels(set), labels: parseLabels(labels) };
 }

@@ -13,7 +13,7 @@ export const command: Command = defineContainerCommand({
   run: (request, { surroundings }) =>
     withEngine(surroundings, async (engine) => {
       using cidFile = request.cidFile === undefined ? undefined : openCidFile(request.cidFile);
-      const container = await withImage({ image: request.spec.image, quiet: request.quiet }, async () =>
+      const container = await withImage(request.spec.image, async () =>
         engine.createContainer(await publishExposed(engine, request)),
       );
       cidFile?.write(container.id);

@@ -65,12 +65,10 @@ async function run(
       const options = { signal: abort.signal, attach: session !== undefined, windowSize: windowSize() };
       return engine.run(spec, options);
     };
-    const running = await withImage({ image: request.spec.image, quiet: request.quiet }, start).catch(
-      (error: unknown) => {
-        if (abort.exitCode !== undefined) return abort.exitCode;
-        return rethrowWithExitCode(error);
-      },
-    );
+    const running = await withImage(request.spec.image, start).catch((error: unknown) => {
+      if (abort.exitCode !== undefined) return abort.exitCode;
+      return rethrowWithExitCode(error);
+    });
     if (typeof running === 'number') return running;
     cidFile?.write(running.container.id);
     abort[Symbol.dispose]();

@@ -1,11 +1,6 @@
-import { createWriteStream, renameSync, rmSync } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
-import type { Readable } from 'node:stream';
-
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
-import { failed } from '../errors.ts';
-import { codeOf } from '../failure.ts';
+import { requireNoTerminal, writeArchive } from '../copy/output.ts';
 import { text } from '../flags/flag.ts';
 
 export const command: Command = defineCommand({
@@ -16,28 +11,11 @@ export const command: Command = defineCommand({
   notYet: ['platform'],
   least: 1,
   run: async ({ values: { output }, positional, surroundings }) => {
-    if (output === undefined && process.stdout.isTTY) {
-      throw failed('cowardly refusing to save to a terminal. Use the -o flag or redirect');
-    }
+    requireNoTerminal(output);
     const { saveArchive } = await import('@tsc/image');
     return withEngine(surroundings, async (engine) => {
-      const archive = saveArchive(engine.images, positional);
-      if (output === undefined) await pipeline(archive, process.stdout, { end: false });
-      else await writeWhole(archive, output);
+      await writeArchive(saveArchive(engine.images, positional), output);
       return 0;
     });
   },
 });
-
-/** Under its final name the archive is whole, or it isn't there. */
-async function writeWhole(archive: Readable, path: string): Promise<void> {
-  const beside = `${path}.tsc-${process.pid}`;
-  try {
-    await pipeline(archive, createWriteStream(beside, { flags: 'wx', mode: 0o600 }));
-    renameSync(beside, path);
-  } catch (error) {
-    rmSync(beside, { force: true });
-    if (!Error.isError(error) || !('syscall' in error)) throw error;
-    throw failed(`failed to save to ${path}: ${codeOf(error) ?? error.message}`, error);
-  }
-}

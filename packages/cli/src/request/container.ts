@@ -18,7 +18,6 @@ export interface ContainerRequest {
   readonly publishAll: boolean;
   readonly cidFile: string | undefined;
   /** Says nothing about an image that isn't there, but for the error. */
-  readonly quiet: boolean;
   /** Streams to join; the command's own choice when none is named. */
   readonly attach: readonly StreamName[];
 }
@@ -83,7 +82,7 @@ export function readRequest({
     ...storageGroup.read(values),
     ...lifecycleGroup.read(values),
   };
-  return { spec, publishAll, cidFile: own.cidfile, quiet: own.quiet, attach: own.attach };
+  return { spec, publishAll, cidFile: own.cidfile, attach: own.attach };
 }
 
 function parseStream(word: string): StreamName {

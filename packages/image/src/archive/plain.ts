@@ -40,6 +40,8 @@ export const unpackArchive = async (
 export interface PackArchiveOptions extends Ownership {
   /** What the source directory is called in the archive; its contents stand alone without. */
   readonly targetPath?: string | undefined;
+  /** What is mounted in the directory is left out. */
+  readonly oneMount?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

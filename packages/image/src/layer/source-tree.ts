@@ -10,7 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 
-import { hasCode, lgetxattr, llistxattr } from '@tsc/sys';
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, hasCode, lgetxattr, llistxattr, statx } from '@tsc/sys';
 
 import { ImageError, quote } from '../errors.ts';
 import type { TarEntryType } from '../tar/entry.ts';
@@ -26,6 +26,8 @@ export interface SourceMember extends TarMember {
 export interface WalkOptions {
   /** The directory is an upper one of overlayfs: devices 0:0 and opaque attributes are whiteouts. */
   readonly overlay?: boolean | undefined;
+  /** What is mounted in the directory is left out: of a directory only the place is kept, in the form of the mount's root. */
+  readonly oneMount?: boolean | undefined;
 }
 
 const TYPES: ReadonlyMap<number, TarEntryType> = new Map([
@@ -52,11 +54,14 @@ const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a),
  */
 export function* walkDirectory(dir: string, options: WalkOptions = {}): Generator<SourceMember, void, void> {
   const firstNames = new Map<string, string>();
-  yield* walk(dir, '', { ...options, firstNames });
+  const mountId = options.oneMount === true ? statx(AT_FDCWD, `${dir}/.`, 0).mountId : undefined;
+  yield* walk(dir, '', { ...options, firstNames, mountId });
 }
 
 interface WalkState extends WalkOptions {
   readonly firstNames: Map<string, string>;
+  /** Where to stay. */
+  readonly mountId: number | undefined;
 }
 
 function* walk(path: string, name: string, state: WalkState): Generator<SourceMember, void, void> {
@@ -74,6 +79,7 @@ function* walk(path: string, name: string, state: WalkState): Generator<SourceMe
     }
     yield { ...common(fstatSync(fd, { bigint: true })), type: 'directory', name, size: 0, xattrs: exported(xattrs) };
     if (state.overlay === true && xattrs.get(OPAQUE)?.toString() === 'y') yield whiteout(name, OPAQUE_NAME);
+    if (isElsewhere(`${here}/.`, state)) return;
     for (const child of readdirSync(here).sort(byBytes))
       yield* visit(join(here, child), name === '' ? child : `${name}/${child}`, state);
   } finally {
@@ -92,6 +98,7 @@ function* visit(path: string, name: string, state: WalkState): Generator<SourceM
     yield* walk(path, name, state);
     return;
   }
+  if (isElsewhere(path, state)) return;
   if (state.overlay === true && type === 'character' && stat.rdev === 0n) {
     const slash = name.lastIndexOf('/');
     yield whiteout(name.slice(0, Math.max(slash, 0)), WHITEOUT_PREFIX + name.slice(slash + 1));
@@ -99,6 +106,9 @@ function* visit(path: string, name: string, state: WalkState): Generator<SourceM
   }
   yield leaf(path, name, { type, stat, firstNames: state.firstNames });
 }
+
+const isElsewhere = (path: string, { mountId }: WalkState): boolean =>
+  mountId !== undefined && statx(AT_FDCWD, path, AT_SYMLINK_NOFOLLOW).mountId !== mountId;
 
 const leaf = (
   path: string,
