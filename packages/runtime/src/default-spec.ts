@@ -225,7 +225,8 @@ function deviceRules({
 
 /** Safe because they are the container's own network's, whose ports and sockets the host doesn't share. */
 function defaultSysctl(namespaces: readonly OciNamespace[]): Readonly<Record<string, string>> {
-  const has = (wanted: OciNamespaceType): boolean => namespaces.some(({ type }) => type === wanted);
+  const has = (wanted: OciNamespaceType): boolean =>
+    namespaces.some(({ type, path = '' }) => type === wanted && path === '');
   if (!has('network')) return {};
   // In a user namespace the range would have to be one that is mapped.
   const ping = has('user') ? {} : { 'net.ipv4.ping_group_range': '0 2147483647' };

@@ -84,6 +84,10 @@ export function startFailure(
   }
   if (operation.op === 'exec') return execError(operation, errno, reason);
   const where = mountContext(program, failure.index);
+  if (operation.op === 'moveMount' && errno === 'EINVAL') {
+    const hint = 'a directory goes on a directory, a file on a file';
+    return new RuntimeError('RUNTIME_START_FAILED', `cannot attach${where}: ${errno}: ${reason} (${hint})`, { errno });
+  }
   return new RuntimeError('RUNTIME_START_FAILED', `cannot ${describe(operation)}${where}: ${errno}: ${reason}`, {
     errno,
   });

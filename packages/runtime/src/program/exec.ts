@@ -2,12 +2,11 @@ import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWPID,
 import type { KeepSettings, Operation, Slot, StartProgram } from '@tsc/sys';
 
 import type { OciProcess } from '../oci-spec.ts';
+import { DEVPTS_SUPER_MAGIC } from './mounts.ts';
 import { compileProcess } from './process.ts';
 import type { ProcessOptions } from './process.ts';
 import { Slots } from './slots.ts';
 import type { CgroupEntry } from './start.ts';
-
-const DEVPTS_SUPER_MAGIC = 0x1cd1;
 
 export interface ExecContext {
   readonly inherited: number;

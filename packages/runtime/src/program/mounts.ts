@@ -18,6 +18,8 @@ import { parseMountOptions } from './mount-options.ts';
 import type { MountOptions } from './mount-options.ts';
 import type { Slots } from './slots.ts';
 
+export const DEVPTS_SUPER_MAGIC = 0x1cd1;
+
 /** Where a mount goes: the container's root, which is not the process's root yet. */
 export interface MountTarget {
   readonly root: Slot;

@@ -6,9 +6,11 @@ import {
   MS_REC,
   MS_SHARED,
   MS_SLAVE,
+  MS_UNBINDABLE,
   O_PATH,
   RESOLVE_BENEATH,
   RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
   RESOLVE_NO_XDEV,
 } from '@tsc/sys';
 import type { KeepSettings, Operation, Slot, StartProgram } from '@tsc/sys';
@@ -16,12 +18,15 @@ import type { KeepSettings, Operation, Slot, StartProgram } from '@tsc/sys';
 import { RuntimeError } from '../errors.ts';
 import type { OciMount, OciProcess, OciSpec } from '../oci-spec.ts';
 import { compileDeviceFiles } from './device-files.ts';
-import { bindDescriptor, compileCgroupMount, compileMount } from './mounts.ts';
+import { DEVPTS_SUPER_MAGIC, bindDescriptor, compileCgroupMount, compileMount } from './mounts.ts';
+import { parseMountOptions } from './mount-options.ts';
 import type { CgroupMount, MountTarget, SourceKind } from './mounts.ts';
 import { formatIdMap, planNamespaces } from './namespaces.ts';
 import { compileProcess } from './process.ts';
 import type { ProcessOptions } from './process.ts';
 import { Slots } from './slots.ts';
+import { checkSupported, checkedMounts } from './supported.ts';
+import { sysctlPath } from './sysctl.ts';
 
 /** What a start program needs to know beside the configuration: facts of the host, found before, and descriptors. */
 export interface StartContext {
@@ -53,15 +58,17 @@ export interface CgroupEntry {
   readonly v2Mount: string | undefined;
 }
 
-const rootPropagation: Readonly<Record<string, number>> = {
-  private: MS_PRIVATE,
-  slave: MS_SLAVE,
+/** What the root is made when it is the root: before, a shared one would show the host what is mounted in it. */
+const lateRootPropagation: Readonly<Record<string, number>> = {
   shared: MS_SHARED,
+  unbindable: MS_UNBINDABLE,
 };
 
 interface Mounts {
   readonly operations: readonly Operation[];
   readonly slots: ReadonlyMap<string, Slot>;
+  /** The `/dev` that is the container's alone, so that nodes can be made in it; not one of the host's. */
+  readonly ownDev: Slot | undefined;
 }
 
 /** All mounts in the configuration's order, with the slots of those that later steps work in. */
@@ -76,7 +83,9 @@ function compileMounts(target: MountTarget, mounts: readonly OciMount[], context
     slots.set(mount.destination, slot);
     return steps;
   });
-  return { operations, slots };
+  const dev = mounts.find(({ destination }) => destination === '/dev');
+  const bound = dev?.type === 'bind' || parseMountOptions(dev?.options ?? []).bind;
+  return { operations, slots, ownDev: bound ? undefined : slots.get('/dev') };
 }
 
 function requireMount(mounts: Mounts, destination: string): Slot {
@@ -95,19 +104,32 @@ function compileProcSettings(spec: OciSpec, mounts: Mounts, process: OciProcess)
   const sysctls = Object.entries(spec.linux?.sysctl ?? {});
   if (sysctls.length === 0 && process.oomScoreAdj === undefined) return [];
   const proc = requireMount(mounts, '/proc');
-  const settings = sysctls.map(([name, value]) => writeProc(proc, `sys/${name.replaceAll('.', '/')}`, value));
+  const settings = sysctls.map(([name, value]) =>
+    writeProc(proc, sysctlPath(name, spec.linux?.namespaces ?? []), value),
+  );
   if (process.oomScoreAdj !== undefined) {
     settings.push(writeProc(proc, 'self/oom_score_adj', String(process.oomScoreAdj)));
   }
   return settings;
 }
 
-function compileTerminal(slots: Slots, mounts: Mounts, windowSize: StartContext['windowSize']): Operation[] {
+/** A terminal of the container's own devpts, or of the host's where that is what `/dev` was asked to be. */
+function compileTerminal(target: MountTarget, mounts: Mounts, windowSize: StartContext['windowSize']): Operation[] {
+  const { slots, root } = target;
+  const { ownDev } = mounts;
+  const made = mounts.slots.get('/dev/pts');
+  const devpts = made ?? slots.take();
   const slave = slots.take();
   const { rows = 0, columns = 0 } = windowSize ?? {};
   return [
-    { op: 'terminal', devpts: requireMount(mounts, '/dev/pts'), slot: slave, rows, columns },
-    ...bindDescriptor(slots, slave, { dir: requireMount(mounts, '/dev'), path: 'console' }),
+    ...(made === undefined
+      ? ([
+          { op: 'resolve', slot: devpts, root, path: '/dev/pts', missing: 'fail', resolve: RESOLVE_NO_SYMLINKS },
+          { op: 'verifyFs', fd: devpts, magic: DEVPTS_SUPER_MAGIC },
+        ] as const)
+      : []),
+    { op: 'terminal', devpts, slot: slave, rows, columns },
+    ...(ownDev === undefined ? [] : bindDescriptor(slots, slave, { dir: ownDev, path: 'console' })),
   ];
 }
 
@@ -130,11 +152,13 @@ function compileRoot(
 ): Operation[] {
   const { process } = spec;
   const target: MountTarget = { root: context.rootfs, slots };
-  const propagation = rootPropagation[spec.linux?.rootfsPropagation ?? 'slave'] ?? MS_SLAVE;
+  const wanted = spec.linux?.rootfsPropagation ?? 'slave';
+  const propagation = wanted === 'private' ? MS_PRIVATE : MS_SLAVE;
+  const latePropagation = lateRootPropagation[wanted];
   const scratch = slots.take();
-  const mounts = compileMounts(target, spec.mounts ?? [], context);
+  const mounts = compileMounts(target, checkedMounts(spec), context);
   const terminal = process.terminal === true;
-  const dev = mounts.slots.get('/dev');
+  const { ownDev } = mounts;
   const workingDir = slots.take();
   return [
     { op: 'umask', mask: 0 },
@@ -142,8 +166,8 @@ function compileRoot(
     { op: 'open', slot: scratch, path: context.scratchDir, flags: O_PATH },
     { op: 'moveMount', from: context.rootfs, to: scratch },
     ...mounts.operations,
-    ...(dev === undefined ? [] : compileDeviceFiles(dev, spec.linux?.devices ?? [], terminal)),
-    ...(terminal ? compileTerminal(slots, mounts, context.windowSize) : []),
+    ...(ownDev === undefined ? [] : compileDeviceFiles(ownDev, spec.linux?.devices ?? [], terminal)),
+    ...(terminal ? compileTerminal(target, mounts, context.windowSize) : []),
     ...compileProcSettings(spec, mounts, process),
     // Docker makes a missing working directory; here it is made below the root, whatever links lead there.
     { op: 'resolve', slot: workingDir, root: context.rootfs, path: process.cwd, missing: 'make-directory' },
@@ -152,8 +176,17 @@ function compileRoot(
       ? [{ op: 'mountSetattr', fd: context.rootfs, flags: 0, set: MOUNT_ATTR_RDONLY, clear: 0 } as const]
       : []),
     { op: 'pivotRoot', root: context.rootfs },
+    ...(latePropagation === undefined
+      ? []
+      : [
+          { op: 'mountSetattr', fd: context.rootfs, flags: 0, set: 0, clear: 0, propagation: latePropagation } as const,
+        ]),
   ];
 }
+
+/** The descriptors that the monitor has no use for. */
+const childSlots = ({ rootfs, netns, cgroup }: StartContext): readonly Slot[] =>
+  [rootfs, netns, cgroup?.directory].filter((slot) => slot !== undefined);
 
 /**
  * Compiles a configuration into the program that tsc-init carries out to start it. Pure: the same input gives the same
@@ -164,13 +197,14 @@ function compileRoot(
 export function compileStart(spec: OciSpec, context: StartContext): StartProgram {
   const { process } = spec;
   if (process === undefined) throw new RuntimeError('RUNTIME_INVALID_SPEC', 'the configuration has no process');
+  checkSupported(spec);
   const slots = new Slots(context.inherited);
   const namespaces = planNamespaces(slots, spec.linux?.namespaces ?? []);
   const { cgroup, netns } = context;
   return {
     inherited: context.inherited,
     operations: [
-      { op: 'keep', ...context.keep, terminal: process.terminal === true },
+      { op: 'keep', ...context.keep, terminal: process.terminal === true, release: childSlots(context) },
       ...namespaces.beforeClone,
       {
         op: 'clone',
