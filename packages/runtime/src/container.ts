@@ -5,6 +5,7 @@ import type { InitProcess, StartProgram } from '@tsc/sys';
 
 import { RuntimeError } from './errors.ts';
 import { startFailure } from './failure.ts';
+import { filterOf } from './filter-cache.ts';
 import { connectionFrom, reapMonitor } from './monitor.ts';
 import type { MonitorConnection } from './monitor.ts';
 import type { OciProcess, OciSpec } from './oci-spec.ts';
@@ -14,11 +15,7 @@ import type { SourceKind } from './program/mounts.ts';
 import { parseMountOptions } from './program/mount-options.ts';
 import { compileStart } from './program/start.ts';
 import type { StartContext } from './program/start.ts';
-import { compileSeccomp } from './seccomp/compile.ts';
-import { seccompArch } from './seccomp/architecture.ts';
-import { seccompFlags } from './seccomp/action.ts';
 import type { LinuxSeccomp } from './oci-spec.ts';
-import type { ProcessOptions } from './program/process.ts';
 
 /** The descriptors of a start, gathered in the order in which tsc-init gets them. They stay the caller's to close. */
 export class InheritedDescriptors {
@@ -39,22 +36,6 @@ export interface KeptProcess {
   readonly hostPid: number;
   readonly monitorPid: number;
   readonly connection: MonitorConnection;
-}
-
-const compiledFilters = new WeakMap<LinuxSeccomp, ProcessOptions['seccomp']>();
-
-/** Compiling takes a millisecond or two, and most containers share one profile object. */
-function compileFilter(profile: LinuxSeccomp | undefined): ProcessOptions['seccomp'] {
-  if (profile === undefined) return undefined;
-  const known = compiledFilters.get(profile);
-  if (known !== undefined) return known;
-  const arch = seccompArch(process.arch);
-  if (arch === undefined) {
-    throw new RuntimeError('RUNTIME_INVALID_SECCOMP', `cannot compile a seccomp profile for ${process.arch}`);
-  }
-  const compiled = { filter: compileSeccomp(profile, { arch }), flags: seccompFlags(profile) };
-  compiledFilters.set(profile, compiled);
-  return compiled;
 }
 
 /** Looks at the source of every bind mount, so that a target of the same kind can be made. */
@@ -88,6 +69,8 @@ async function awaitStart(init: InitProcess, program: StartProgram): Promise<Kep
 
 export type StartOptions = Omit<StartContext, 'inherited' | 'sourceKinds' | 'seccomp'> & {
   readonly inherited: InheritedDescriptors;
+  /** A directory, for root alone, in which compiled seccomp filters are kept for the next process. */
+  readonly filterCacheDir?: string | undefined;
   readonly label?: string | undefined;
 };
 
@@ -103,7 +86,7 @@ export async function startContainer(spec: OciSpec, options: StartOptions): Prom
     ...options,
     inherited: options.inherited.fds.length,
     sourceKinds: probeSources(spec),
-    seccomp: compileFilter(spec.linux?.seccomp),
+    seccomp: spec.linux?.seccomp === undefined ? undefined : filterOf(spec.linux.seccomp, options.filterCacheDir),
   });
   return awaitStart(spawnInit({ program, fds: options.inherited.fds, label: options.label }), program);
 }
@@ -111,6 +94,8 @@ export async function startContainer(spec: OciSpec, options: StartOptions): Prom
 export type ExecOptions = Omit<ExecContext, 'inherited' | 'seccomp'> & {
   readonly inherited: InheritedDescriptors;
   readonly seccompProfile?: LinuxSeccomp | undefined;
+  /** As of {@link StartOptions}. */
+  readonly filterCacheDir?: string | undefined;
   readonly label?: string | undefined;
 };
 
@@ -119,7 +104,8 @@ export async function execInContainer(ociProcess: OciProcess, options: ExecOptio
   const program = compileExec(ociProcess, {
     ...options,
     inherited: options.inherited.fds.length,
-    seccomp: compileFilter(options.seccompProfile),
+    seccomp:
+      options.seccompProfile === undefined ? undefined : filterOf(options.seccompProfile, options.filterCacheDir),
   });
   return awaitStart(spawnInit({ program, fds: options.inherited.fds, label: options.label }), program);
 }

@@ -18,6 +18,9 @@ export class BusyboxRoot implements Disposable {
   readonly canaryDir: string = join(this.dir, 'canary');
   readonly scratchDir: string = join(this.dir, 'scratch');
 
+  /** A last look, also when no container came of it. */
+  beforeRemoval: () => void = () => undefined;
+
   constructor() {
     for (const name of ['layer', 'canary', 'scratch', 'layer/bin', 'layer/etc', 'layer/tmp', 'layer/root']) {
       mkdirSync(join(this.dir, name));
@@ -41,7 +44,11 @@ export class BusyboxRoot implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    rmSync(this.dir, { recursive: true });
+    try {
+      this.beforeRemoval();
+    } finally {
+      rmSync(this.dir, { recursive: true });
+    }
   }
 }
 

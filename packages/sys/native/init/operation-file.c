@@ -68,32 +68,78 @@ static long make_child(int dir, const char *name, int as_file, uint32_t mode) {
   return file == -EEXIST ? 0 : file < 0 ? file : 0;
 }
 
-// Opens `path` below `root`, making what is missing: parents as directories, the last component as asked. Existing
-// symbolic links are followed inside the root; the kernel resolves each prefix anew, so a link swapped in meanwhile
-// can lead nowhere but into the root.
+enum { MAX_PATH = 4096, MAX_LINKS = 40 };
+
+// A path that is walked one component at a time below a root.
+struct walk {
+  char prefix[MAX_PATH]; // what has been walked
+  size_t length;
+  const char *rest;
+  char pending[2][MAX_PATH]; // rests that begin with the target of a link
+  int links;
+};
+
+static long append(char *path, size_t *length, const char *more) {
+  size_t n = text_length(more);
+  if (*length + n + 2 > MAX_PATH) return -ENAMETOOLONG;
+  path[(*length)++] = '/';
+  memcpy(path + *length, more, n + 1);
+  *length += n;
+  return 0;
+}
+
+// If `name` in `dir` is a link, which then leads to something missing, the walk goes on with its target: that is what
+// is to be made. 1 if so, 0 if it is no link.
+static long follow_dangling(struct walk *w, int dir, const char *name) {
+  char *target = w->pending[w->links % 2];
+  long n = sys(__NR_readlinkat, dir, name, target, MAX_PATH);
+  if (n <= 0) return 0;
+  if (n == MAX_PATH) return -ENAMETOOLONG;
+  if (++w->links > MAX_LINKS) return -ELOOP;
+  size_t length = (size_t)n;
+  target[length] = 0;
+  if (target[0] == '/') w->length = 1;
+  w->prefix[w->length] = 0;
+  long added = append(target, &length, w->rest);
+  if (added < 0) return added;
+  w->rest = target;
+  return 1;
+}
+
+// Opens `path` below `root`, making what is missing: parents as directories, the last component as asked. Symbolic
+// links are followed inside the root; the kernel resolves each prefix anew, so a link swapped in meanwhile can lead
+// nowhere but into the root.
 static long resolve_making(int root, const char *path, int kind, uint64_t extra_resolve) {
-  char prefix[4096] = ".", name[256];
-  size_t length = 1;
-  const char *rest = path;
-  cleanup_fd int dir = (int)open_in_root(root, ".", O_PATH | O_DIRECTORY, 0);
-  if (dir < 0) return dir;
-  for (int more; (more = next_component(&rest, name)) != 0;) {
+  static struct walk w;
+  char name[256];
+  cleanup_fd int dir = -1;
+  w = (struct walk){.prefix = ".", .length = 1, .rest = path};
+  for (;;) {
+    close_fd(&dir);
+    dir = (int)open_in_root(root, w.prefix, O_PATH | O_DIRECTORY, extra_resolve);
+    if (dir < 0) return dir;
+    int more = next_component(&w.rest, name);
     if (more < 0) return more;
-    size_t n = text_length(name);
-    if (length + n + 2 > sizeof prefix) return -ENAMETOOLONG;
-    prefix[length++] = '/';
-    memcpy(prefix + length, name, n + 1);
-    length += n;
-    int file = kind == RESOLVE_FILE && is_last(rest);
-    int next = (int)open_in_root(root, prefix, O_PATH | (file ? 0 : O_DIRECTORY), extra_resolve);
+    if (more == 0) break;
+    size_t before = w.length;
+    long result = append(w.prefix, &w.length, name);
+    if (result < 0) return result;
+    int file = kind == RESOLVE_FILE && is_last(w.rest);
+    int flags = O_PATH | (file ? 0 : O_DIRECTORY);
+    int next = (int)open_in_root(root, w.prefix, (uint64_t)flags, extra_resolve);
     if (next == -ENOENT) {
-      long made = make_child(dir, name, file, file ? 0644 : 0755);
-      if (made < 0) return made;
-      next = (int)sys(__NR_openat, dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC | (file ? 0 : O_DIRECTORY));
+      w.length = before;
+      result = follow_dangling(&w, dir, name);
+      if (result < 0) return result;
+      if (result > 0) continue;
+      result = make_child(dir, name, file, file ? 0644 : 0755);
+      if (result >= 0) result = append(w.prefix, &w.length, name);
+      if (result < 0) return result;
+      next = (int)open_in_root(root, w.prefix, (uint64_t)flags, extra_resolve);
     }
     if (next < 0) return next;
-    close_fd(&dir);
-    dir = next;
+    if (is_last(w.rest)) return next;
+    close_fd(&next);
   }
   int found = dir;
   dir = -1;
