@@ -18,6 +18,7 @@ import type { ContainerRecord } from './container-record.ts';
 import { readDatabase } from './container-root.ts';
 import type { Context } from './context.ts';
 import { EngineError } from './errors.ts';
+import { filtersDir } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
 import { readIfThere } from './record-file.ts';
 
@@ -111,6 +112,7 @@ export async function execIn(parts: ExecParts, spec: ExecSpec, options: StartOpt
             },
       keep: { stdin: spec.openStdin, stdinOnce: true, attached },
       seccompProfile: spec.privileged === true ? undefined : config.linux?.seccomp,
+      filterCacheDir: filtersDir(context.layout),
       windowSize: options.windowSize,
       label: `${record.id.slice(0, 12)} exec`,
     });

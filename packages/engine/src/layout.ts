@@ -21,6 +21,8 @@ export const volumesDir = ({ rootDir }: Layout): string => join(rootDir, 'volume
 export const mountPointsDir = ({ rootDir }: Layout): string => join(rootDir, 'mount-points');
 /** Over this directory each container mounts its root for a moment, in a mount namespace of its own. */
 export const scratchDir = ({ runDir }: Layout): string => join(runDir, 'rootfs');
+/** Compiled seccomp filters. */
+export const filtersDir = ({ runDir }: Layout): string => join(runDir, 'filters');
 export const networkDir = ({ runDir }: Layout): string => join(runDir, 'network');
 export const runningDir = ({ runDir }: Layout): string => join(runDir, 'containers');
 
