@@ -102,6 +102,24 @@ describeRoot('a container', () => {
     expect(stdout).toBe('canary\ncanary\nrefused\ncanary\nmore\n');
   });
 
+  it('has mounts with the attributes that were asked for', async () => {
+    const { stdout } = await shell('grep -E " /(a|b|c) " /proc/mounts | cut -d" " -f2,4', {
+      change: (spec, root) => ({
+        ...spec,
+        mounts: [
+          ...(spec.mounts ?? []),
+          mountOn('/a', root.canaryDir, ['noatime', 'nosuid', 'noexec']),
+          mountOn('/b', root.canaryDir, ['noatime', 'relatime', 'nodev', 'nodiratime']),
+          { destination: '/c', type: 'tmpfs', options: ['strictatime', 'size=64k', 'mode=700', 'ro', 'rw'] },
+        ],
+      }),
+    });
+    const [a, b, c] = stdout.split('\n');
+    expect(a).toMatch(/^\/a rw,nosuid,noexec,noatime/);
+    expect(b).toMatch(/^\/b rw,nodev,nodiratime,relatime/);
+    expect(c).toMatch(/^\/c rw,size=64k,mode=700/);
+  });
+
   it('makes what a link of the image leads to, as for the resolv.conf of many images', async () => {
     const { stdout } = await shell('cat /etc/resolv.conf /link/dir/alive; ls /run/stub /new', {
       image: (root) => {
