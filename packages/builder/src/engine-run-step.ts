@@ -70,6 +70,10 @@ async function* carryOut(
   undo.defer(() => container.remove({ force: true, volumes: true }));
   const { attachment, wait } = await start(container, signal);
   if (attachment?.stderr === undefined) throw new Error('a container that was started attached has no streams');
+  // A monitor whose output nobody takes would wait for ever, and the container with it.
+  undo.defer(() => {
+    attachment.detach();
+  });
   yield* mergeOutput({ stdout: attachment.stdout, stderr: attachment.stderr }, signal);
   const exitCode = await wait({ signal });
   const layer = exitCode === 0 ? await container.changes({ signal }) : undefined;

@@ -190,8 +190,8 @@ async function* instruct(
   instruction: StageInstruction,
   { context, step }: { readonly context: StepContext; readonly step: number },
 ): AsyncGenerator<StepEvent, StageState, void> {
+  const outputs = carryOut(state, instruction, context);
   try {
-    const outputs = carryOut(state, instruction, context);
     for (;;) {
       const { done, value } = await outputs.next();
       if (done === true) return value;
@@ -200,5 +200,8 @@ async function* instruct(
   } catch (error) {
     if (isBuilderError(error) && error.line === undefined) throw errorAt(instruction, error.code, error.message);
     throw error;
+  } finally {
+    // Whoever reads the events may have left in the middle of a RUN.
+    await outputs.return(state);
   }
 }

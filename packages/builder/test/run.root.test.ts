@@ -45,7 +45,7 @@ describeRoot('RUN in the engine', () => {
   ): Promise<Built> {
     const runStep = engineRunStep(t.engine, { network: 'none', ...options.step });
     const store = t.engine.images;
-    const before = (await store.list()).length;
+    const before = new Set((await store.list()).map((image) => image.id));
     let [id, output] = ['', ''];
     try {
       for await (const event of build({ contextDir: context, dockerfileText, store, runStep, ...options })) {
@@ -56,7 +56,9 @@ describeRoot('RUN in the engine', () => {
       // Of containers, mounts and intermediate images nothing is left, however it ended.
       expect(t.engine.listContainers({ all: true })).toEqual([]);
       expect(readdirSync(t.engine.rootDir).filter((name) => name.startsWith('build-mount-'))).toEqual([]);
-      expect((await store.list()).length).toBe(before + (id === '' ? 0 : 1));
+      expect(
+        (await store.list()).map((image) => image.id).filter((other) => !before.has(other) && other !== id),
+      ).toEqual([]);
     }
     return { image: await store.resolve(id), output };
   }
@@ -107,11 +109,11 @@ describeRoot('RUN in the engine', () => {
           'ENV A=1 B="two words"',
           'WORKDIR /work',
           'USER alice',
-          'VOLUME /home/alice',
+          'VOLUME /tmp',
           'ENTRYPOINT ["/never"]',
           'CMD ["never"]',
-          'RUN env | sort && id -u && pwd && hostname && touch /home/alice/kept',
-          'RUN ls /home/alice',
+          'RUN env | sort && id -u && pwd && hostname && touch /tmp/kept',
+          'RUN ls /tmp',
         ].join('\n'),
       );
       expect(output.split('\n')).toEqual([
@@ -193,13 +195,12 @@ describeRoot('RUN in the engine', () => {
         'FROM busybox',
         'WORKDIR /w',
         'RUN --mount=target=/ctx --mount=type=tmpfs,target=mem,size=1m ls -A /ctx /ctx/root/ && cat /ctx/src/main.c && ' +
-          '! touch /ctx/x 2>/dev/null && echo m > mem/m && cp /bin/busybox mem/b; df -k mem | tail -1 | tr -s " " | cut -d" " -f2',
+          '! touch /ctx/x 2>/dev/null && echo m > mem/m && ! cp /bin/busybox mem/b 2>/dev/null && rm mem/b && printf "#!/bin/sh\\necho ran" > mem/s && chmod +x mem/s && mem/s',
         'RUN --mount=source=src/main.c,target=/f,rw cat /f && echo changed > /f',
-        'RUN --mount=from=evil,source=/link/to-data,target=/d cat /d/stage; cat /ctx/src/main.c 2>&1',
-      ]
-        .join('\n')
-        .replaceAll(' | cut -d" " -f2', ''),
-    ).catch((error: unknown) => ({ image: undefined, output: String(error) }));
+        'RUN --mount=from=evil,source=/link/to-data,target=/d cat /d/stage && ! ls /ctx 2>/dev/null',
+      ].join('\n'),
+    );
+    expect(output).toContain('ran');
     expect(output).toContain('stage');
     expect(output).not.toContain('secret');
     expect(output).not.toContain('private');
@@ -207,7 +208,7 @@ describeRoot('RUN in the engine', () => {
     expect(readFileSync(join(context, 'src/main.c'), 'utf8')).toBe('int main;');
     expect(existsSync(join(context, 'x'))).toBe(false);
     // WORKDIR made a layer; the mounts and what they were mounted on are no changes.
-    expect(image?.layerDirs).toHaveLength(2);
+    expect(image.layerDirs).toHaveLength(2);
     expect(await failure(t, 'FROM busybox\nRUN --mount=source=/link,target=/f cat /f')).toMatch(
       /^BUILDER_SOURCE_NOT_FOUND: Dockerfile:2: cannot mount/,
     );

@@ -3,12 +3,12 @@ import { join } from 'node:path';
 
 import { layerFromMembers, walkDirectory } from '@tsc/image';
 import type { Layer, SourceMember } from '@tsc/image';
-import { parseExactJson } from '@tsc/runtime';
-import type { OciSpec } from '@tsc/runtime';
+import { defaultSpec } from '@tsc/runtime';
 
 import type { ContainerRecord } from './container-record.ts';
 import type { ContainerPaths } from './layout.ts';
-import { readIfThere } from './record-file.ts';
+
+const NETWORK_FILES = ['/etc/hostname', '/etc/hosts', '/etc/resolv.conf'];
 
 /**
  * The files that a container has made, changed or removed, as members of a layer.
@@ -17,7 +17,7 @@ import { readIfThere } from './record-file.ts';
  * container's, and left out, with the directories that were only touched by making them.
  */
 export function* upperMembers(paths: ContainerPaths, record: ContainerRecord): Generator<SourceMember, void, void> {
-  const stubs = mountPoints(paths);
+  const stubs = mountPoints(record);
   const above = new Set(['', ...[...stubs].flatMap(parentsOf)]);
   /** Directories that may turn out to be there for nothing but a mount. */
   let pending: SourceMember[] = [];
@@ -37,11 +37,11 @@ export function* upperMembers(paths: ContainerPaths, record: ContainerRecord): G
   }
 }
 
-/** What was mounted when it was last started, without the leading slash. */
-function mountPoints(paths: ContainerPaths): ReadonlySet<string> {
-  const text = readIfThere(paths.ociConfig);
-  const { mounts = [] } = text === undefined ? {} : (parseExactJson(text) as OciSpec);
-  return new Set(mounts.map(({ destination }) => destination.split('/').filter(Boolean).join('/')));
+/** What is mounted in it while it runs, without the leading slash. */
+function mountPoints({ mounts }: ContainerRecord): ReadonlySet<string> {
+  const always = defaultSpec({ args: [], seccomp: 'unconfined' }).mounts?.map(({ destination }) => destination) ?? [];
+  const own = mounts.map(({ target }) => target);
+  return new Set([...always, ...NETWORK_FILES, ...own].map((path) => path.split('/').filter(Boolean).join('/')));
 }
 
 const parentsOf = (path: string): string[] => {
