@@ -276,6 +276,18 @@ describeRoot('a terminal', () => {
     expect(stdout).toContain('still 2');
   });
 
+  it('sends Ctrl-C once, and only to the command, where there is an init', async () => {
+    const script =
+      'trap "echo interrupted" INT; cut -d" " -f5,8 /proc/self/stat /proc/1/stat; echo ready; for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.02; done; echo end';
+    await using container = await TestContainer.start(['sh', '-c', script], { ...terminal, reap: true });
+    await container.until('ready');
+    container.connection.stdin.write('\u0003');
+    const { stdout } = await container.finished();
+    expect(stdout.match(/interrupted/g)).toHaveLength(1);
+    // The group of each process, and the one in the foreground.
+    expect(stdout).toMatch(/^2 2\r\n1 2\r\n/);
+  });
+
   it('is resized', async () => {
     await using container = await TestContainer.start(
       ['sh', '-c', 'trap "stty size; exit" WINCH; echo ready; while :; do sleep 0.01; done'],

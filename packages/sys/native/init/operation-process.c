@@ -84,6 +84,10 @@ static long reap_op(void) {
 #endif
   if (child < 0) return child;
   if (child == 0) {
+    // A group of its own in the foreground, or Ctrl-C would come twice: from the terminal, and passed on by the init.
+    int group = (int)sys(__NR_getpid);
+    sys(__NR_setpgid, 0, 0);
+    sys(__NR_ioctl, 0, TIOCSPGRP, &group);
     sys(__NR_rt_sigprocmask, SIG_SETMASK, &none, NULL, 8);
     return 0;
   }
