@@ -60,8 +60,10 @@ function probeSources(spec: OciSpec): Map<string, SourceKind> {
 /** Waits for the monitor's first word. When it is not "started", nothing is left behind. */
 async function awaitStart(init: InitProcess, program: StartProgram): Promise<KeptProcess> {
   const connection = connectionFrom(init.controlFd);
-  const reaped = connection.closed.then(() => reapMonitor(init));
+  let started = false;
+  const reaped = connection.closed.then(() => reapMonitor(init, { ref: !started }));
   const report = await connection.started;
+  started = report.type === 'started';
   if (report.type === 'started') return { hostPid: report.hostPid, monitorPid: init.pid, connection };
   await reaped;
   throw startFailure(program, report);

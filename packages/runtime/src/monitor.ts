@@ -208,10 +208,21 @@ async function connected(path: string): Promise<Socket> {
   return socket;
 }
 
-const REAP_POLL_MS = 1;
+const FIRST_REAP_POLL_MS = 1;
+const LAST_REAP_POLL_MS = 1000;
 
-/** Reaps a monitor that has closed its connection, and closes its pidfd. It is soon gone, but must not be waited for. */
-export async function reapMonitor(monitor: { readonly pidfd: number }): Promise<void> {
-  while (waitid(P_PIDFD, monitor.pidfd, WEXITED | WNOHANG | __WALL) === undefined) await sleep(REAP_POLL_MS);
+/**
+ * Reaps a monitor after its connection has closed, and closes its pidfd. One that ends is soon gone. One that was only
+ * left lives as long as its container: that keeps neither Node (`ref: false`) nor its event loop busy.
+ */
+export async function reapMonitor(
+  monitor: { readonly pidfd: number },
+  { ref }: { readonly ref: boolean },
+): Promise<void> {
+  let pauseMs = FIRST_REAP_POLL_MS;
+  while (waitid(P_PIDFD, monitor.pidfd, WEXITED | WNOHANG | __WALL) === undefined) {
+    await sleep(pauseMs, undefined, { ref });
+    pauseMs = Math.min(pauseMs * 2, LAST_REAP_POLL_MS);
+  }
   closeSync(monitor.pidfd);
 }
