@@ -1,4 +1,4 @@
-import { closeSync, constants, fchownSync, fchmodSync, readdirSync } from 'node:fs';
+import { closeSync, constants, fchownSync, fchmodSync, readSync, readdirSync, writeSync } from 'node:fs';
 
 import {
   AT_EMPTY_PATH,
@@ -20,6 +20,7 @@ import {
 import type { Stat } from '@tsc/sys';
 
 const COPY_BYTES = 16 * 1024 ** 2;
+const BUFFER_BYTES = 256 * 1024;
 const S_IFMT = 0o170000;
 const TYPES = { directory: 0o040000, file: 0o100000, link: 0o120000 } as const;
 
@@ -41,8 +42,20 @@ function using<T>(fd: number, act: (fd: number) => T): T {
   }
 }
 
+/** Between file systems of two kinds (an overlay and what volumes lie on) the kernel leaves the copying to us. */
 function copyBytes(from: number, to: number): void {
-  while (copy_file_range(from, to, COPY_BYTES) > 0);
+  try {
+    while (copy_file_range(from, to, COPY_BYTES) > 0);
+  } catch (error) {
+    if (!hasCode(error, 'EXDEV', 'EINVAL', 'EOPNOTSUPP')) throw error;
+    copyThrough(from, to, Buffer.alloc(BUFFER_BYTES));
+  }
+}
+
+function copyThrough(from: number, to: number, buffer: Buffer): void {
+  for (let count; (count = readSync(from, buffer, 0, buffer.length, null)) > 0;) {
+    for (let at = 0; at < count;) at += writeSync(to, buffer, at, count - at, null);
+  }
 }
 
 function copyAttributes(from: number, to: number): void {
