@@ -3,10 +3,11 @@ import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { cgroupPath, findCgroup, removeCgroup } from './cgroup.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { readContainerRecord, writeContainerRecord } from './container-record.ts';
-import { releaseName } from './container-name.ts';
+import { namesOf, releaseName } from './container-name.ts';
 import type { Context } from './context.ts';
 import { containerPaths, containersDir } from './layout.ts';
 import type { ContainerPaths, Layout } from './layout.ts';
+import { tryLock } from './lock.ts';
 import { readRecord } from './record-file.ts';
 import { shouldRestart } from './restart-policy.ts';
 import { exitCodeOf, observe } from './status.ts';
@@ -32,7 +33,7 @@ export async function cleanUp(
   const observation = observe(paths, record);
   const oomKilled = countOomKills(context, record.id) > 0;
   await removeCgroup(cgroupPath(context.layout, record.id), context.host.cgroups);
-  if (record.state.network !== undefined) await context.network.disconnect(record.state.network);
+  await context.network.disconnect(record.id);
   const exitCode = exitCodeOf(exit);
   const restarting = shouldRestart(record, exitCode);
   const ended: ContainerRecord = {
@@ -50,22 +51,26 @@ export async function cleanUp(
   };
   // What is about to be removed needs no last record.
   if (record.spec.autoRemove !== true) writeContainerRecord(paths, ended);
-  rmSync(paths.runDir, { recursive: true, force: true });
+  // The files in /run stay: by the lock among them others see when the monitor is gone, and what it held is free.
   return ended;
 }
 
 /** Removes a container that doesn't run, and its anonymous volumes if asked. The caller holds its lock. */
-export function discard(context: Context, record: ContainerRecord, { volumes }: { readonly volumes: boolean }): void {
+export async function discard(
+  context: Context,
+  record: ContainerRecord,
+  { volumes }: { readonly volumes: boolean },
+): Promise<void> {
   const paths = containerPaths(context.layout, record.id);
-  // The record first: from then on the container is gone, and what a kill leaves of its directory is swept later.
+  await context.network.disconnect(record.id); // it has something left if its start was killed
+  // Volumes before the record, which alone knows which of them are the container's own.
+  const own = record.mounts.filter((mount) => mount.type === 'volume' && mount.anonymous);
+  for (const mount of volumes ? own : []) if (mount.type === 'volume') removeVolume(context.layout, mount.name);
+  // From here on the container is gone, and what a kill leaves of its directory is swept later.
   rmSync(paths.record, { force: true });
   releaseName(context.layout, record.name, record.id);
   rmSync(paths.runDir, { recursive: true, force: true });
   context.trash.add(paths.dir);
-  if (!volumes) return;
-  for (const mount of record.mounts) {
-    if (mount.type === 'volume' && mount.anonymous) removeVolume(context.layout, mount.name);
-  }
 }
 
 /** Every container there is, in no order. Directories without a record are being made, or are what a kill left. */
@@ -76,10 +81,22 @@ export function readAllRecords(layout: Layout): readonly ContainerRecord[] {
   });
 }
 
-/** Takes back addresses whose containers are gone without having given them back. */
-export async function sweepLeases(context: Context): Promise<void> {
-  for (const [address, id] of context.network.leases()) {
-    if (existsSync(containerPaths(context.layout, id).dir)) continue;
-    await context.network.releaseLease(address);
+/** Takes back what killed processes left of containers that nobody can see: directories, names, addresses, ports. */
+export async function sweep(context: Context): Promise<void> {
+  const { layout } = context;
+  for (const id of readdirSync(containersDir(layout))) sweepDirectory(layout, id);
+  for (const id of context.network.holders()) {
+    if (!existsSync(containerPaths(layout, id).dir)) await context.network.disconnect(id);
   }
+}
+
+/** A directory without a record that nobody holds belongs to no container: one that is being made is held. */
+function sweepDirectory(layout: Layout, id: string): void {
+  const paths = containerPaths(layout, id);
+  if (existsSync(paths.record)) return;
+  using held = tryLock(paths.dir);
+  if (held === undefined || existsSync(paths.record)) return;
+  for (const name of namesOf(layout, id)) releaseName(layout, name, id);
+  rmSync(paths.runDir, { recursive: true, force: true });
+  rmSync(paths.dir, { recursive: true, force: true });
 }

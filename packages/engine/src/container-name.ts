@@ -1,12 +1,14 @@
 import { randomBytes, randomInt } from 'node:crypto';
-import { readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, readdirSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { hasCode } from '@tsc/sys';
 
+import { readContainerRecord } from './container-record.ts';
 import { EngineError } from './errors.ts';
-import { containersDir, namesDir } from './layout.ts';
+import { containerPaths, containersDir, namesDir } from './layout.ts';
 import type { Layout } from './layout.ts';
+import { tryLock } from './lock.ts';
 
 const ID_BYTES = 32;
 const NAME_PATTERN = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/;
@@ -59,12 +61,25 @@ function link(layout: Layout, name: string, id: string): boolean {
 /** Takes a name for a container: making a link succeeds for one only. @throws EngineError `ENGINE_NAME_IN_USE` */
 export function takeName(layout: Layout, name: string, id: string): void {
   checkName(name);
-  if (link(layout, name, id)) return;
+  if (link(layout, name, id) || (releaseAbandoned(layout, name) && link(layout, name, id))) return;
   const holder = nameHolder(layout, name) ?? 'unknown';
   throw new EngineError(
     'ENGINE_NAME_IN_USE',
     `conflict: the container name "/${name}" is already in use by container "${holder}"; remove or rename that container to reuse the name`,
   );
+}
+
+/** Frees a name whose holder is no container, or has another name: what a kill leaves of making, renaming, removing one. */
+function releaseAbandoned(layout: Layout, name: string): boolean {
+  const holder = nameHolder(layout, name);
+  if (holder === undefined) return true;
+  const paths = containerPaths(layout, holder);
+  const isTaken = (): boolean => readContainerRecord(paths)?.name === name;
+  if (isTaken()) return false;
+  using held = tryLock(paths.dir);
+  if ((held === undefined && existsSync(paths.dir)) || isTaken()) return false;
+  releaseName(layout, name, holder);
+  return true;
 }
 
 /** Takes a name that nobody has. */
@@ -76,6 +91,10 @@ export function takeGeneratedName(layout: Layout, id: string): string {
   takeName(layout, id.slice(0, 12), id);
   return id.slice(0, 12);
 }
+
+/** All names that lead to a container: more than one only if a rename was killed. */
+export const namesOf = (layout: Layout, id: string): readonly string[] =>
+  readdirSync(namesDir(layout)).filter((name) => nameHolder(layout, name) === id);
 
 /** Gives a name up, if this container has it. */
 export function releaseName(layout: Layout, name: string, id: string): void {

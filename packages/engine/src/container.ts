@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Layer } from '@tsc/image';
 import { connectMonitor, isRuntimeError, parseSignal } from '@tsc/runtime';
-import type { KeptProcess, MonitorConnection } from '@tsc/runtime';
+import type { KeptProcess, MonitorConnection, StartReport } from '@tsc/runtime';
 
 import type {
   Attachment,
@@ -20,20 +20,22 @@ import type {
 } from './api.ts';
 import { packBelow, packRoot, statBelow, unpackBelow } from './archive.ts';
 import { attachmentOf } from './attachment.ts';
-import { cleanUp, discard } from './cleaning.ts';
+import { discard } from './cleaning.ts';
 import { commitRunning, commitStopped } from './commit.ts';
+import { followToEnd, settleContainer } from './container-end.ts';
 import { execIn, openRunningRoot } from './container-exec.ts';
+import { holdContainer, lockContainer, noSuchContainer } from './container-hold.ts';
 import { releaseName, takeName } from './container-name.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { readContainerRecord, updateState, writeContainerRecord } from './container-record.ts';
 import { mountRoot } from './container-root.ts';
 import type { Context } from './context.ts';
-import { EngineError } from './errors.ts';
+import { EngineError, isEngineError } from './errors.ts';
 import type { ContainerInspect } from './inspect.ts';
-import { inspectContainer } from './inspection.ts';
+import { exitCodeSeen, inspectContainer } from './inspection.ts';
 import { containerPaths } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
-import { lockDirectory } from './lock.ts';
+import { tryLock } from './lock.ts';
 import { readLogs } from './logs.ts';
 import { startRecorded } from './starting.ts';
 import { observe } from './status.ts';
@@ -62,7 +64,7 @@ export class EngineContainer implements Container {
 
   #record(): ContainerRecord {
     const record = readContainerRecord(this.#paths);
-    if (record === undefined) throw new EngineError('ENGINE_NO_SUCH_CONTAINER', `no such container: ${this.id}`);
+    if (record === undefined) throw noSuchContainer(this.id);
     return record;
   }
 
@@ -75,21 +77,17 @@ export class EngineContainer implements Container {
     return inspectContainer(record, this.#paths, observe(this.#paths, record));
   }
 
-  /** What the container has left behind if its engine was killed before it could clean up. The lock is held. */
-  async #settle(): Promise<ContainerRecord> {
-    const record = this.#record();
-    return observe(this.#paths, record).needsCleanup ? cleanUp(this.#context, this.#paths, record) : record;
-  }
-
   async start(options: StartOptions = {}): Promise<RunningContainer> {
     options.signal?.throwIfAborted();
-    using _held = await lockDirectory(this.#paths.dir, { signal: options.signal });
-    const record = await this.#settle();
-    const { status } = observe(this.#paths, record);
-    if (status === 'running') {
-      return { container: this, attachment: undefined, wait: (waiting) => this.wait(waiting) };
-    }
-    return await this.startHeld(record, options);
+    using held = await holdContainer(this.#context, this.id, options.signal);
+    if (observe(this.#paths, held.record).status === 'running') return this.#alreadyRunning(options);
+    const state = { ...held.record.state, restartCount: 0 };
+    return await this.startHeld({ ...held.record, state }, options);
+  }
+
+  async #alreadyRunning(options: StartOptions): Promise<RunningContainer> {
+    const attachment = options.attach === true ? await this.attach(options) : undefined;
+    return { container: this, attachment, wait: (waiting) => this.wait(waiting) };
   }
 
   /** Starts a container that doesn't run; the caller holds its lock and has its record. */
@@ -101,8 +99,8 @@ export class EngineContainer implements Container {
   /** Stays by the container while this engine lives, and cleans up after it, which is quicker than the cleanup command. */
   #running(record: ContainerRecord, kept: KeptProcess, options: StartOptions): RunningContainer {
     const { connection } = kept;
-    const ended = this.#followToEnd(connection);
-    ended.catch(() => undefined);
+    const ended = followToEnd(this.#context, this.id, connection);
+    this.#context.followed.add(connection, ended);
     const attached = options.attach === true;
     if (!attached) connection.unref();
     const attachment = attached
@@ -119,74 +117,64 @@ export class EngineContainer implements Container {
       attachment,
       wait: async (waiting) => {
         connection.ref();
-        return abortable(ended, waiting?.signal);
+        return this.#endOfFollowed(ended, waiting);
       },
     };
   }
 
-  async #followToEnd(connection: MonitorConnection): Promise<number> {
-    const exit = await connection.exit;
-    const restarting = await this.#cleanUpAfterEnd();
-    // A restart is the cleanup command's: it may be due in a minute, when this engine is long closed.
-    if (restarting) connection.close();
-    else connection.cleaned();
-    await connection.closed;
-    return exit.exitCode;
+  async #endOfFollowed(ended: Promise<number>, options: CallOptions = {}): Promise<number> {
+    try {
+      return await abortable(ended, options.signal);
+    } catch (error) {
+      if (!isRuntimeError(error) || error.code !== 'RUNTIME_NO_MONITOR') throw error;
+      return this.wait(options); // its streams were left, or the engine closed
+    }
   }
 
-  /** @returns whether the container is to be started again */
-  async #cleanUpAfterEnd(): Promise<boolean> {
-    using _held = await lockDirectory(this.#paths.dir);
+  async #connectIfRunning(): Promise<MonitorConnection | undefined> {
     const record = readContainerRecord(this.#paths);
-    if (record === undefined) return false;
-    const ended = await cleanUp(this.#context, this.#paths, record);
-    if (ended.state.restarting) return true;
-    if (ended.spec.autoRemove === true) discard(this.#context, ended, { volumes: true });
-    return false;
+    if (record === undefined || observe(this.#paths, record).status !== 'running') return undefined;
+    try {
+      return await connectMonitor(this.#paths.socket);
+    } catch (error) {
+      if (!isRuntimeError(error) || error.code !== 'RUNTIME_NO_MONITOR') throw error;
+      return undefined;
+    }
   }
 
   async #connect(): Promise<MonitorConnection> {
-    try {
-      if (this.#observe().status === 'running') return await connectMonitor(this.#paths.socket);
-    } catch (error) {
-      if (!isRuntimeError(error) || error.code !== 'RUNTIME_NO_MONITOR') throw error;
-    }
-    throw new EngineError('ENGINE_CONTAINER_NOT_RUNNING', `container ${this.id} is not running`, {
-      containerId: this.id,
-    });
+    this.#record();
+    const connection = await this.#connectIfRunning();
+    if (connection === undefined) throw notRunning(this.id);
+    return connection;
   }
 
   /** Marks the container as stopped on purpose, so that its restart policy leaves it alone. */
   async #refuseRestarts(signal?: AbortSignal): Promise<void> {
     const { spec } = this.#record();
     if ((spec.restart ?? { name: 'no' }).name === 'no') return;
-    using _held = await lockDirectory(this.#paths.dir, { signal });
-    updateState(this.#paths, this.#record(), { stopRequested: true, restarting: false });
+    using held = await lockContainer(this.#context.layout, this.id, signal);
+    updateState(this.#paths, held.record, { stopRequested: true, restarting: false });
   }
 
-  async stop({ timeoutMs, stopSignal, signal }: Parameters<Container['stop']>[0] = {}): Promise<void> {
-    await this.#refuseRestarts(signal);
-    let connection: MonitorConnection;
-    try {
-      connection = await this.#connect();
-    } catch (error) {
-      if (!(Error.isError(error) && 'code' in error && error.code === 'ENGINE_CONTAINER_NOT_RUNNING')) throw error;
-      await this.#settleLocked();
-      return;
+  async stop(options: StopOptions = {}): Promise<void> {
+    await this.#refuseRestarts(options.signal);
+    // Again when it was only being started, or when its monitor had no connection to spare.
+    while (!(await this.#stopOnce(options))) await sleep(WAIT_POLL_MS, undefined, { signal: options.signal });
+  }
+
+  /** @returns whether it is over */
+  async #stopOnce({ timeoutMs, stopSignal, signal }: StopOptions): Promise<boolean> {
+    using connection = await this.#connectIfRunning();
+    const record = readContainerRecord(this.#paths);
+    if (connection !== undefined && record !== undefined) {
+      const patienceMs = timeoutMs ?? record.spec.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS;
+      connection.signal(parseSignal(stopSignal ?? record.process.stopSignal));
+      if (!(await endsWithin(connection, patienceMs, signal))) connection.signal(parseSignal(SIGKILL));
+      await abortable(connection.closed, signal);
     }
-    using held = connection;
-    const record = this.#record();
-    const patienceMs = timeoutMs ?? record.spec.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS;
-    held.signal(parseSignal(stopSignal ?? record.process.stopSignal));
-    if (!(await endsWithin(held, patienceMs, signal))) held.signal(parseSignal(SIGKILL));
-    await abortable(held.closed, signal);
-    await this.#settleLocked();
-  }
-
-  async #settleLocked(): Promise<void> {
-    if (readContainerRecord(this.#paths) === undefined) return;
-    using _held = await lockDirectory(this.#paths.dir);
-    if (readContainerRecord(this.#paths) !== undefined) await this.#settle();
+    const { running } = await settleContainer(this.#context, this.id, signal);
+    return !running;
   }
 
   async kill(signalName: string = SIGKILL): Promise<void> {
@@ -197,7 +185,7 @@ export class EngineContainer implements Container {
     // What was written is on its way; a KILL is also seen to its end, so that the next command finds it done.
     if (signalNumber === parseSignal(SIGKILL)) {
       await connection.closed;
-      await this.#settleLocked();
+      await settleContainer(this.#context, this.id);
     } else await flushed(connection);
   }
 
@@ -223,12 +211,13 @@ export class EngineContainer implements Container {
       }
       await this.#endNow(signal);
     }
-    if (readContainerRecord(this.#paths) === undefined) return true; // it was --rm, and went by itself
-    using _held = await lockDirectory(this.#paths.dir, { signal });
-    if (readContainerRecord(this.#paths) === undefined) return true;
-    const settled = await this.#settle();
-    if (observe(this.#paths, settled).status === 'running') return false;
-    discard(this.#context, settled, { volumes: volumes || settled.spec.autoRemove === true });
+    try {
+      using held = await holdContainer(this.#context, this.id, signal);
+      if (observe(this.#paths, held.record).status === 'running') return false;
+      await discard(this.#context, held.record, { volumes: volumes || held.record.spec.autoRemove === true });
+    } catch (error) {
+      if (!isEngineError(error) || error.code !== 'ENGINE_NO_SUCH_CONTAINER') throw error; // it was --rm
+    }
     return true;
   }
 
@@ -237,40 +226,41 @@ export class EngineContainer implements Container {
   }
 
   rename(name: string): void {
+    using held = tryLock(this.#paths.dir);
     const record = this.#record();
+    if (held === undefined) {
+      throw new EngineError('ENGINE_LOCKED', `container ${this.id} is being changed by another command: try again`, {
+        containerId: this.id,
+      });
+    }
     takeName(this.#context.layout, name, this.id);
     writeContainerRecord(this.#paths, { ...record, name });
     releaseName(this.#context.layout, record.name, this.id);
   }
 
   async wait({ signal, condition = 'not-running' }: Parameters<Container['wait']>[0] = {}): Promise<number> {
+    let exitCode = 0;
     for (;;) {
       const record = readContainerRecord(this.#paths);
-      if (record === undefined) return 0;
+      if (record === undefined) return exitCode;
       const seen = observe(this.#paths, record);
-      if (seen.status !== 'running' && seen.status !== 'restarting') {
-        if (condition === 'not-running') return inspectContainer(record, this.#paths, seen).State.ExitCode;
-        await sleep(WAIT_POLL_MS, undefined, { signal });
-        continue;
-      }
-      if (seen.status === 'restarting') {
-        await sleep(WAIT_POLL_MS, undefined, { signal });
-        continue;
-      }
-      const exitCode = await this.#waitForMonitor(signal);
-      if (exitCode !== undefined && condition === 'not-running') return exitCode;
+      const last = seen.status === 'running' ? await this.#waitForMonitor(signal) : endOf(record, seen);
+      exitCode = last ?? exitCode;
+      if (last !== undefined && condition === 'not-running') return exitCode;
+      if (seen.needsCleanup) await settleContainer(this.#context, this.id, signal);
+      await sleep(WAIT_POLL_MS, undefined, { signal });
     }
   }
 
   async #waitForMonitor(signal: AbortSignal | undefined): Promise<number | undefined> {
     try {
-      using connection = await this.#connect();
+      using connection = await this.#connectIfRunning();
+      if (connection === undefined) return undefined;
       const { exitCode } = await abortable(connection.exit, signal);
       await abortable(connection.closed, signal);
       return exitCode;
     } catch (error) {
-      if (!(Error.isError(error) && 'code' in error)) throw error;
-      if (error.code !== 'ENGINE_CONTAINER_NOT_RUNNING' && error.code !== 'RUNTIME_NO_MONITOR') throw error;
+      if (!isRuntimeError(error) || error.code !== 'RUNTIME_NO_MONITOR') throw error;
       return undefined;
     }
   }
@@ -279,7 +269,7 @@ export class EngineContainer implements Container {
     options.signal?.throwIfAborted();
     const record = this.#record();
     const connection = await this.#connect();
-    const report = await abortable(connection.started, options.signal);
+    const report = await this.#startedOf(connection, options.signal);
     connection.attach();
     return attachmentOf({
       connection,
@@ -293,13 +283,24 @@ export class EngineContainer implements Container {
     });
   }
 
+  async #startedOf(connection: MonitorConnection, signal: AbortSignal | undefined): Promise<StartReport> {
+    try {
+      return await abortable(connection.started, signal);
+    } catch (error) {
+      connection.close();
+      throw isRuntimeError(error) ? notRunning(this.id) : error;
+    }
+  }
+
   logs(options: LogsOptions = {}): AsyncIterable<LogEntry> {
     this.#record();
     return readLogs(this.#paths.log, {
       ...options,
       hasEnded: () => {
         const record = readContainerRecord(this.#paths);
-        return record === undefined || !['running', 'restarting'].includes(observe(this.#paths, record).status);
+        if (record === undefined) return true;
+        const { status, starting } = observe(this.#paths, record);
+        return !(starting || status === 'running' || status === 'restarting');
       },
     });
   }
@@ -308,11 +309,7 @@ export class EngineContainer implements Container {
     options.signal?.throwIfAborted();
     const record = this.#record();
     const { status, hostPid } = observe(this.#paths, record);
-    if (status !== 'running') {
-      throw new EngineError('ENGINE_CONTAINER_NOT_RUNNING', `container ${this.id} is not running`, {
-        containerId: this.id,
-      });
-    }
+    if (status !== 'running') throw notRunning(this.id);
     return execIn({ context: this.#context, paths: this.#paths, record, hostPid }, spec, options);
   }
 
@@ -323,9 +320,9 @@ export class EngineContainer implements Container {
       const fd = openRunningRoot(running.hostPid);
       return { fd, close: () => closeSync(fd) };
     }
-    const held = await lockDirectory(this.#paths.dir, { signal });
+    const held = await holdContainer(this.#context, this.id, signal);
     try {
-      const mount = mountRoot(this.#context.layout, await this.#settle());
+      const mount = mountRoot(this.#context.layout, held.record);
       const close = (): void => {
         mount.close();
         held[Symbol.dispose]();
@@ -344,8 +341,8 @@ export class EngineContainer implements Container {
         containerId: this.id,
       });
     }
-    using _held = await lockDirectory(this.#paths.dir, { signal });
-    return await changesOf(this.#paths, await this.#settle(), signal);
+    using held = await holdContainer(this.#context, this.id, signal);
+    return await changesOf(this.#paths, held.record, signal);
   }
 
   async commit(options: CommitOptions = {}): Promise<string> {
@@ -353,8 +350,8 @@ export class EngineContainer implements Container {
     const { status } = this.#observe();
     const parts = { context: this.#context, paths: this.#paths };
     if (status === 'running') return commitRunning({ ...parts, record: this.#record() }, options);
-    using _held = await lockDirectory(this.#paths.dir, { signal: options.signal });
-    return await commitStopped({ ...parts, record: await this.#settle() }, options);
+    using held = await holdContainer(this.#context, this.id, options.signal);
+    return await commitStopped({ ...parts, record: held.record }, options);
   }
 
   async statPath(path: string): Promise<PathStat | undefined> {
@@ -406,6 +403,14 @@ export class EngineContainer implements Container {
   }
 }
 
+const notRunning = (id: string): EngineError =>
+  new EngineError('ENGINE_CONTAINER_NOT_RUNNING', `container ${id} is not running`, { containerId: id });
+
+/** How a container ended; `undefined` while it is about to run. */
+const endOf = (record: ContainerRecord, seen: Observation): number | undefined =>
+  seen.starting || seen.status === 'restarting' ? undefined : exitCodeSeen(record, seen);
+
+type StopOptions = NonNullable<Parameters<Container['stop']>[0]>;
 type RemoveOptions = NonNullable<Parameters<Container['remove']>[0]>;
 
 const WAIT_POLL_MS = 50;

@@ -5,7 +5,8 @@ import { openImageStore } from '@tsc/image';
 import type { ImageStore } from '@tsc/image';
 
 import { removeParentCgroup } from './cgroup.ts';
-import { readAllRecords, sweepLeases } from './cleaning.ts';
+import { readAllRecords, sweep } from './cleaning.ts';
+import { Followed } from './followed.ts';
 import { Host } from './host.ts';
 import { makeLayout } from './layout.ts';
 import type { Layout } from './layout.ts';
@@ -19,6 +20,7 @@ export interface Context {
   readonly host: Host;
   readonly network: BridgeNetworking;
   readonly trash: Trash;
+  readonly followed: Followed;
   /** What a monitor runs when its container has ended and no engine is there; gets the container's id. */
   readonly cleanupCommand: readonly string[];
 }
@@ -34,14 +36,16 @@ export async function openContext(layout: Layout): Promise<Context> {
     host: new Host(),
     network: new BridgeNetworking(layout),
     trash: new Trash(),
+    followed: new Followed(),
     cleanupCommand: [process.execPath, cleanupScript(), layout.rootDir, layout.runDir],
   };
 }
 
 /** Gives back what no container is left to need: bridge and rules, the cgroup above the containers'. */
 export async function closeContext(context: Context): Promise<void> {
+  await context.followed.close();
   context.trash.empty();
-  await sweepLeases(context);
+  await sweep(context);
   await context.network.close();
   removeParentCgroup(context.layout, context.host.cgroups);
 }

@@ -1,59 +1,77 @@
-import { cleanUp, discard } from './cleaning.ts';
-import { readContainerRecord, updateState } from './container-record.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { cleanUpAfterEnd } from './container-end.ts';
+import { holdContainer } from './container-hold.ts';
 import type { ContainerRecord } from './container-record.ts';
+import { readContainerRecord, updateState } from './container-record.ts';
 import { closeContext, openContext } from './context.ts';
 import type { Context } from './context.ts';
+import { isEngineError } from './errors.ts';
 import { containerPaths } from './layout.ts';
-import type { Layout } from './layout.ts';
-import { lockDirectory } from './lock.ts';
-import { restartDelayMs } from './restart-policy.ts';
+import type { ContainerPaths, Layout } from './layout.ts';
+import { restartDelayMs, shouldRestart } from './restart-policy.ts';
 import { startRecorded } from './starting.ts';
 
-/** Cleans up and says what is left to do: the record of a container that waits for its restart. */
-async function settle(context: Context, id: string): Promise<ContainerRecord | undefined> {
-  const paths = containerPaths(context.layout, id);
-  using _held = await lockDirectory(paths.dir);
-  const record = readContainerRecord(paths);
-  if (record === undefined) return undefined;
-  const ended = await cleanUp(context, paths, record);
-  if (ended.state.restarting) return ended;
-  if (ended.spec.autoRemove === true) discard(context, ended, { volumes: true });
-  return undefined;
+/** While a start is waited for, how often it is looked whether it is still wanted. */
+const LOOK_MS = 200;
+/** As which end a start counts that failed, for policies that ask. */
+const FAILED_START = 128;
+
+type ContainerPlace = Layout & { readonly id: string };
+
+/** Cleans up after a container. @returns whether it is to be started again */
+export async function cleanUpEnded({ id, ...layout }: ContainerPlace): Promise<boolean> {
+  const context = await openContext(layout);
+  try {
+    return await cleanUpAfterEnd(context, id);
+  } finally {
+    await closeContext(context);
+  }
 }
 
-/** Starts a container again, unless somebody stopped or removed it while it waited. Says whether it needs another try. */
-async function startAgain(context: Context, id: string): Promise<boolean> {
-  const paths = containerPaths(context.layout, id);
-  using _held = await lockDirectory(paths.dir);
+/** Starts a container again when its delay is over, and as often as its policy asks if that fails. */
+export async function restartEnded({ id, ...layout }: ContainerPlace): Promise<void> {
+  const context = await openContext(layout);
+  try {
+    while ((await isDue(containerPaths(layout, id))) && !(await startAgain(context, id)));
+  } finally {
+    await closeContext(context);
+  }
+}
+
+/** Waits out the delay. Says no as soon as somebody has stopped, started or removed the container. */
+async function isDue(paths: ContainerPaths): Promise<boolean> {
   const record = readContainerRecord(paths);
-  if (record?.state.restarting !== true) return false;
+  if (record === undefined) return false;
+  const due = Date.now() + restartDelayMs(record);
+  const isWaiting = (): boolean => readContainerRecord(paths)?.state.restarting === true;
+  for (let rest = 0; isWaiting() && (rest = due - Date.now()) > 0;) await sleep(Math.min(rest, LOOK_MS));
+  return isWaiting();
+}
+
+/** @returns whether nothing is left to do: it runs, or is not to be tried again */
+async function startAgain(context: Context, id: string): Promise<boolean> {
+  try {
+    using held = await holdContainer(context, id);
+    return held.record.state.restarting ? await startHeld(context, held.record) : true;
+  } catch (error) {
+    if (isEngineError(error) && error.code === 'ENGINE_NO_SUCH_CONTAINER') return true;
+    throw error;
+  }
+}
+
+async function startHeld(context: Context, record: ContainerRecord): Promise<boolean> {
+  const paths = containerPaths(context.layout, record.id);
   const counted = updateState(paths, record, { restartCount: record.state.restartCount + 1 });
   try {
     const { kept } = await startRecorded(context, paths, { record: counted, options: {} });
     kept.connection.close(); // its own monitor sees to its end
-    return false;
-  } catch {
-    // The record has the reason; a policy that goes on after failures goes on after this one.
-    updateState(paths, counted, { phase: 'ended', restarting: true, finishedAt: new Date().toISOString() });
     return true;
-  }
-}
-
-/** Cleans up after a container, and restarts it after its delay as often as its policy asks and the start fails. */
-export async function cleanUpEnded({
-  id,
-  sleep,
-  ...layout
-}: Layout & { readonly id: string; readonly sleep: (ms: number) => Promise<unknown> }): Promise<void> {
-  const context = await openContext(layout);
-  try {
-    let waiting = await settle(context, id);
-    while (waiting !== undefined) {
-      await sleep(restartDelayMs(waiting));
-      if (!(await startAgain(context, id))) break;
-      waiting = readContainerRecord(containerPaths(layout, id));
-    }
-  } finally {
-    await closeContext(context);
+  } catch {
+    const failed = readContainerRecord(paths) ?? counted; // it has the reason
+    const restarting = shouldRestart(failed, FAILED_START);
+    const now = new Date().toISOString();
+    updateState(paths, failed, { phase: 'ended', restarting, startedAt: now, finishedAt: now });
+    return !restarting;
   }
 }

@@ -11,7 +11,7 @@ import type { Observation } from './status.ts';
 const NEVER = '0001-01-01T00:00:00Z';
 
 /** How it ended, once it has: by the record, or by the monitor's word where nobody has recorded it yet. */
-const exitCodeSeen = (record: ContainerRecord, { status, exit }: Observation): number => {
+export const exitCodeSeen = (record: ContainerRecord, { status, exit }: Observation): number => {
   if (status === 'running') return 0;
   return record.state.phase === 'started' && status === 'exited' ? exitCodeOf(exit) : record.state.exitCode;
 };

@@ -1,8 +1,9 @@
-import { lstatSync, mkdirSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 import { createSnapshot } from '@tsc/overlay';
 import type { SnapshotOptions } from '@tsc/overlay';
+import { hasCode } from '@tsc/sys';
 
 import { makeContainerId, releaseName, takeGeneratedName, takeName } from './container-name.ts';
 import type { ContainerRecord } from './container-record.ts';
@@ -12,6 +13,7 @@ import { checkSpec, collectMounts, makeRecord } from './creation.ts';
 import { containerPaths } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
 import { lockDirectory } from './lock.ts';
+import type { FileLock } from './lock.ts';
 import { removeVolume, resolveMounts } from './volumes.ts';
 
 /**
@@ -29,6 +31,20 @@ function rootOf([topLayerDir]: readonly string[]): SnapshotOptions {
   if (topLayerDir === undefined) return {};
   const { mode, uid, gid } = lstatSync(topLayerDir);
   return { mode: mode & 0o7777, owner: { uid, gid } };
+}
+
+/** Makes a directory and locks it; again if somebody took it for an abandoned one in between. */
+async function makeHeldDirectory(dir: string, signal: AbortSignal | undefined): Promise<FileLock> {
+  for (;;) {
+    mkdirSync(dir, { mode: 0o700 });
+    try {
+      const held = await lockDirectory(dir, { signal });
+      if (existsSync(dir)) return held;
+      held[Symbol.dispose]();
+    } catch (error) {
+      if (!hasCode(error, 'ENOENT')) throw error;
+    }
+  }
 }
 
 /**
@@ -50,9 +66,8 @@ export async function makeContainer(
   const parts = { id, name: '', spec, image, mounts: [], created: new Date() };
   makeRecord(parts); // refuses what can't be run, before anything is made
   await using undo = new AsyncDisposableStack();
-  mkdirSync(paths.dir, { mode: 0o700 });
   // The lock is let go last. A directory without a record that nobody holds is what a kill has left.
-  const held = undo.use(await lockDirectory(paths.dir, { signal }));
+  const held = undo.use(await makeHeldDirectory(paths.dir, signal));
   undo.defer(() => {
     rmSync(paths.dir, { recursive: true, force: true });
   });

@@ -1,8 +1,18 @@
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 import {
+  NAT_TABLE,
   addBridgeRules,
   connectVeth,
   createBridge,
@@ -36,6 +46,7 @@ import type { Layout } from './layout.ts';
 import { lock, tryLock } from './lock.ts';
 import type { FileLock } from './lock.ts';
 import { reservePorts } from './port-reservation.ts';
+import { readRecord } from './record-file.ts';
 
 /** The rules of all engines are in one table of the kernel, so all engines share this lock. */
 const KERNEL_LOCK = '/run/tsc-network.lock';
@@ -56,6 +67,11 @@ export interface NetworkAttachment {
   close(): void;
 }
 
+interface Lease {
+  readonly address: string;
+  readonly id: string;
+}
+
 interface BridgeState {
   readonly name: string;
   readonly subnet: string;
@@ -74,6 +90,8 @@ export class BridgeNetworking {
   #route: RouteSocket | undefined;
   #nft: NftSocket | undefined;
   #hold: Promise<FileLock> | undefined;
+  /** The bridge's rules have been found, or made, by this engine. */
+  #checked = false;
 
   constructor(layout: Layout) {
     this.#layout = layout;
@@ -96,27 +114,41 @@ export class BridgeNetworking {
 
   /** Gives a container an address on the bridge and publishes its ports. On failure nothing is left of either. */
   async connect(id: string, ports: readonly PortSpec[], signal?: AbortSignal): Promise<NetworkAttachment> {
-    await using undo = new AsyncDisposableStack();
-    this.#hold ??= lock(this.#holdFile, { mode: 'shared' });
-    await this.#hold;
+    await this.#holdNetwork(signal);
     const [netnsFd] = await unshare(CLONE_NEWNET);
     if (netnsFd === undefined) throw new TypeError('unshare made no network namespace');
-    undo.defer(() => {
+    try {
+      using _kernel = await lock(KERNEL_LOCK, { signal });
+      return this.#connect(id, ports, netnsFd);
+    } catch (error) {
       closeSync(netnsFd);
-    });
-    using _kernel = await lock(KERNEL_LOCK, { signal });
+      throw error;
+    }
+  }
+
+  async #holdNetwork(signal?: AbortSignal): Promise<void> {
+    this.#hold ??= lock(this.#holdFile, { mode: 'shared', signal });
+    try {
+      await this.#hold;
+    } catch (error) {
+      this.#hold = undefined;
+      throw error;
+    }
+  }
+
+  /** The part under the kernel's lock, undone under it, too. */
+  #connect(id: string, ports: readonly PortSpec[], netnsFd: number): NetworkAttachment {
+    using undo = new DisposableStack();
+    for (const stale of this.#leasesOf(id)) this.#takeBack(stale);
     const bridge = this.#ensureBridge();
-    const address = this.#lease(id, bridge);
-    undo.defer(() => {
-      this.#releaseLease(address);
-    });
     const reservation = reservePorts(ports, (wanted) => this.#conflicts(wanted));
     undo.defer(() => {
       reservation.fds.forEach((fd) => {
         closeSync(fd);
       });
     });
-    const prefixLength = parseCidr(bridge.subnet).prefixLength;
+    const address = this.#freeAddress(bridge);
+    const { prefixLength } = parseCidr(bridge.subnet);
     const record: NetworkRecord = {
       bridge: bridge.name,
       address,
@@ -126,10 +158,12 @@ export class BridgeNetworking {
       hostInterface: `veth${randomBytes(4).toString('hex')}`,
       ports: reservation.ports,
     };
-    this.#publish(record);
+    // Before anything that it names is made: whatever a kill leaves can be taken back by it.
     undo.defer(() => {
-      this.#unpublish(record);
+      this.#takeBack({ address, id });
     });
+    this.#writeLease(id, record);
+    this.#publish(record);
     connectVeth({
       host: this.#sockets().route,
       netnsFd,
@@ -154,30 +188,33 @@ export class BridgeNetworking {
     };
   }
 
-  /** Takes a container's ports and address back. Its links go with its namespace. */
-  async disconnect(record: NetworkRecord): Promise<void> {
+  /** Takes back what a container has of the network: ports and address. Its links go with its namespace. */
+  async disconnect(id: string): Promise<void> {
+    if (this.#leasesOf(id).length === 0) return;
     using _kernel = await lock(KERNEL_LOCK);
-    this.#unpublish(record);
-    this.#releaseLease(record.address);
+    for (const lease of this.#leasesOf(id)) this.#takeBack(lease);
   }
 
   /** Lets go of the network, and takes bridge and rules away if nobody else needs them. */
   async close(): Promise<void> {
-    if (existsSync(networkDir(this.#layout))) await this.#removeUnused();
-    this.#route?.close();
-    this.#nft?.close();
-    this.#route = undefined;
-    this.#nft = undefined;
+    try {
+      if (existsSync(networkDir(this.#layout))) await this.#removeUnused();
+    } finally {
+      this.#route?.close();
+      this.#nft?.close();
+      this.#route = undefined;
+      this.#nft = undefined;
+    }
   }
 
   async #removeUnused(): Promise<void> {
     const held = await this.#hold;
     this.#hold = undefined;
     held?.[Symbol.dispose]();
-    if (this.#leases().size > 0 || !existsSync(this.#stateFile)) return;
+    if (this.#leases().length > 0 || !existsSync(this.#stateFile)) return;
     using _kernel = await lock(KERNEL_LOCK);
     using alone = tryLock(this.#holdFile);
-    if (alone === undefined || this.#leases().size > 0) return;
+    if (alone === undefined || this.#leases().length > 0) return;
     const { route, nft } = this.#sockets();
     removeBridgeRules(nft, { bridge: this.#name });
     removeLink({ host: route, name: this.#name });
@@ -193,12 +230,16 @@ export class BridgeNetworking {
   #ensureBridge(): BridgeState {
     const { route, nft } = this.#sockets();
     const known = this.#knownBridge(route);
+    if (known === undefined) this.#checked = false;
     const state = known ?? this.#makeBridge(route);
+    // In full once; from then on it is enough that nobody has flushed the table.
+    if (this.#checked && nft.listTables('ip').some(({ name }) => name === NAT_TABLE.table)) return state;
     const table = listNatTable(nft);
     if (table?.complete !== true) ensureNatTable(nft);
     if (table?.networks.some(({ bridge }) => bridge === state.name) !== true) {
       addBridgeRules(nft, { bridge: state.name, subnet: state.subnet });
     }
+    this.#checked = true;
     return state;
   }
 
@@ -224,39 +265,48 @@ export class BridgeNetworking {
     return state;
   }
 
-  #leases(): Set<string> {
-    return new Set(existsSync(this.#leasesDir) ? readdirSync(this.#leasesDir) : []);
+  /** Who has an address; a file per lease says so by its name, and by its content what else they have. */
+  #leases(): readonly Lease[] {
+    if (!existsSync(this.#leasesDir)) return [];
+    return readdirSync(this.#leasesDir).flatMap((name) => {
+      const [address = '', id] = name.split('_');
+      return id === undefined ? [] : [{ address, id }];
+    });
   }
 
-  /** The first free address; a file of its name says who has it. */
-  #lease(id: string, bridge: BridgeState): string {
-    mkdirSync(this.#leasesDir, { recursive: true, mode: 0o700 });
-    const cidr = parseCidr(bridge.subnet);
-    const taken = this.#leases();
-    for (const host of hosts(cidr)) {
+  #leasesOf(id: string): readonly Lease[] {
+    return this.#leases().filter((lease) => lease.id === id);
+  }
+
+  #leaseFile({ address, id }: Lease): string {
+    return join(this.#leasesDir, `${address}_${id}`);
+  }
+
+  #freeAddress(bridge: BridgeState): string {
+    const taken = new Set(this.#leases().map(({ address }) => address));
+    for (const host of hosts(parseCidr(bridge.subnet))) {
       const address = formatIpv4(host);
-      if (address === bridge.gateway || taken.has(address)) continue;
-      writeFileSync(join(this.#leasesDir, address), id, { flag: 'wx', mode: 0o600 });
-      return address;
+      if (address !== bridge.gateway && !taken.has(address)) return address;
     }
     throw new EngineError('ENGINE_NO_ADDRESS_LEFT', `no free address is left in ${bridge.subnet}`);
   }
 
-  #releaseLease(address: string): void {
-    rmSync(join(this.#leasesDir, address), { force: true });
+  #writeLease(id: string, record: NetworkRecord): void {
+    mkdirSync(this.#leasesDir, { recursive: true, mode: 0o700 });
+    const draft = join(networkDir(this.#layout), 'lease');
+    writeFileSync(draft, JSON.stringify(record), { mode: 0o600 });
+    renameSync(draft, this.#leaseFile({ address: record.address, id }));
   }
 
-  /** Gives an address back without its container. */
-  async releaseLease(address: string): Promise<void> {
-    using _kernel = await lock(KERNEL_LOCK);
-    this.#releaseLease(address);
+  #takeBack(lease: Lease): void {
+    const record = readRecord<NetworkRecord>(this.#leaseFile(lease));
+    if (record !== undefined) this.#unpublish(record);
+    rmSync(this.#leaseFile(lease), { force: true });
   }
 
-  /** The container that has an address, for those who look for leases of containers that are gone. */
-  leases(): ReadonlyMap<string, string> {
-    return new Map(
-      [...this.#leases()].map((address) => [address, readFileSync(join(this.#leasesDir, address), 'utf8')]),
-    );
+  /** The ids of the containers that have something of the network, or that were killed while they got it. */
+  holders(): ReadonlySet<string> {
+    return new Set(this.#leases().map(({ id }) => id));
   }
 
   #conflicts(wanted: Omit<PublishedPort, 'containerAddress'>): boolean {

@@ -1,4 +1,4 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import { hasCode } from '@tsc/sys';
@@ -13,7 +13,7 @@ export function writeWhole(path: string, content: string, { durable }: WriteOpti
   const temporary = `${path}.${process.pid}.tmp`;
   const fd = openSync(temporary, 'w', 0o600);
   try {
-    writeSync(fd, content);
+    writeFileSync(fd, content); // all of it: a full disk may take a part, and that is no error of write(2)
     if (durable) fsyncSync(fd);
   } catch (error) {
     rmSync(temporary, { force: true });

@@ -5,16 +5,17 @@ import type { Cgroup } from '@tsc/cgroups';
 import type { OverlayMount } from '@tsc/overlay';
 import { InheritedDescriptors, formatExactJson, isRuntimeError, resolveUser, startContainer } from '@tsc/runtime';
 import type { KeptProcess, OciSpec, ResolvedUser } from '@tsc/runtime';
-import { AF_UNIX, LOCK_EX, LOCK_NB, SOCK_STREAM, bind, flock, hasCode, listen, sockaddr_un, socket } from '@tsc/sys';
+import { AF_UNIX, LOCK_EX, SOCK_STREAM, bind, flock, hasCode, listen, sockaddr_un, socket } from '@tsc/sys';
 
 import type { StartOptions } from './api.ts';
+import { sweep } from './cleaning.ts';
 import { cgroupEntry, cgroupPath, makeCgroup, removeCgroup } from './cgroup.ts';
 import type { ContainerRecord, ContainerState } from './container-record.ts';
 import { updateState } from './container-record.ts';
 import { mountRoot, readDatabase } from './container-root.ts';
 import type { Context } from './context.ts';
-import { EngineError } from './errors.ts';
-import { scratchDir } from './layout.ts';
+import { EngineError, isEngineError } from './errors.ts';
+import { filtersDir, scratchDir } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
 import type { NetworkAttachment } from './network.ts';
 import { hostsFile, resolvConf } from './network-files.ts';
@@ -59,7 +60,7 @@ function makeRunFiles(paths: ContainerPaths): RunFiles {
   rmSync(paths.runDir, { recursive: true, force: true });
   mkdirSync(paths.runDir, { mode: 0o700 });
   const lock = openSync(paths.runLock, 'w+', 0o600);
-  flock(lock, LOCK_EX | LOCK_NB);
+  flock(lock, LOCK_EX); // who looks whether it is locked holds it for a moment
   const dir = openSync(paths.runDir, constants.O_RDONLY | constants.O_DIRECTORY);
   return {
     dir,
@@ -139,6 +140,7 @@ async function launch(parts: Launch): Promise<KeptProcess> {
     },
     windowSize: options.windowSize,
     reap: record.spec.init,
+    filterCacheDir: filtersDir(context.layout),
     label: record.id.slice(0, 12),
   };
   // The monitor has no use for these but to hold them: lock and ports are free again when it ends.
@@ -172,32 +174,8 @@ export async function startRecorded(
   paths: ContainerPaths,
   { record, options }: { readonly record: ContainerRecord; readonly options: StartOptions },
 ): Promise<Started> {
-  await using undo = new AsyncDisposableStack();
   try {
-    const runFiles = undo.use(makeRunFiles(paths));
-    const network = await connectNetwork(context, record, options.signal);
-    if (network !== undefined) {
-      undo.defer(async () => {
-        network.close();
-        await context.network.disconnect(network.record);
-      });
-    }
-    const begun = updateState(paths, record, { ...freshState(), network: network?.record });
-    const root = undo.use(mountRoot(context.layout, begun));
-    writeNetworkFiles(paths, begun);
-    copyUp(begun, root.fd);
-    const groupPath = cgroupPath(context.layout, record.id);
-    const user = userOf(begun, root);
-    const oci = ociConfig({ record: begun, paths, user, cgroupPath: groupPath, hostFacts: context.host.facts });
-    writeFileSync(paths.ociConfig, formatExactJson(oci), { mode: 0o600 });
-    const limits = cgroupLimits(oci, record.spec.resources ?? {}, context.host.cgroups);
-    undo.defer(() => removeCgroup(groupPath, context.host.cgroups));
-    const cgroup = await makeCgroup(groupPath, context.host.cgroups, limits);
-    const kept = await launch({ context, paths, record: begun, oci, runFiles, root, cgroup, network, options });
-    undo.move();
-    for (const ours of [root, runFiles]) ours[Symbol.dispose]();
-    network?.close();
-    return { record: begun, kept };
+    return await startOrUndo(context, paths, { record, options });
   } catch (cause) {
     const error = failure(record, cause);
     rmSync(paths.runDir, { recursive: true, force: true });
@@ -206,13 +184,53 @@ export async function startRecorded(
   }
 }
 
+/** The record says `started` before anything is made that only it names, until all of that is taken back. */
+async function startOrUndo(
+  context: Context,
+  paths: ContainerPaths,
+  { record, options }: { readonly record: ContainerRecord; readonly options: StartOptions },
+): Promise<Started> {
+  using runFiles = makeRunFiles(paths);
+  await using undo = new AsyncDisposableStack();
+  const network = await connectNetwork(context, record, options.signal);
+  if (network !== undefined) {
+    undo.defer(async () => {
+      network.close();
+      await context.network.disconnect(record.id);
+    });
+  }
+  const begun = updateState(paths, record, { ...freshState(), network: network?.record });
+  const root = undo.use(mountRoot(context.layout, begun));
+  writeNetworkFiles(paths, begun);
+  copyUp(begun, root.fd);
+  const groupPath = cgroupPath(context.layout, record.id);
+  const user = userOf(begun, root);
+  const oci = ociConfig({ record: begun, paths, user, cgroupPath: groupPath, hostFacts: context.host.facts });
+  writeFileSync(paths.ociConfig, formatExactJson(oci), { mode: 0o600 });
+  const limits = cgroupLimits(oci, record.spec.resources ?? {}, context.host.cgroups);
+  undo.defer(() => removeCgroup(groupPath, context.host.cgroups));
+  const cgroup = await makeCgroup(groupPath, context.host.cgroups, limits);
+  const kept = await launch({ context, paths, record: begun, oci, runFiles, root, cgroup, network, options });
+  undo.move();
+  root.close();
+  network?.close();
+  return { record: begun, kept };
+}
+
 async function connectNetwork(
   context: Context,
   { id, spec }: ContainerRecord,
   signal: AbortSignal | undefined,
 ): Promise<NetworkAttachment | undefined> {
   if ((spec.network ?? 'bridge') !== 'bridge') return undefined;
-  return context.network.connect(id, spec.ports ?? [], signal);
+  const connect = (): Promise<NetworkAttachment> => context.network.connect(id, spec.ports ?? [], signal);
+  try {
+    return await connect();
+  } catch (error) {
+    if (!isEngineError(error) || error.code !== 'ENGINE_PORT_IN_USE') throw error;
+    await sweep(context); // somebody who was killed may still have it
+    return await connect();
+  }
 }
 
 const freshState = (): Partial<ContainerState> => ({

@@ -21,6 +21,8 @@ export interface Observation {
   readonly hostPid: number;
   readonly startedAt: string | undefined;
   readonly exit: ExitFile | undefined;
+  /** Its monitor is there, and its process is not yet. */
+  readonly starting: boolean;
   /** It ended and nobody has cleaned up after it yet. */
   readonly needsCleanup: boolean;
 }
@@ -32,7 +34,7 @@ export const exitCodeOf = (exit: ExitFile | undefined): number =>
   exit === undefined ? UNKNOWN_EXIT_CODE : (exit.exitCode ?? 128 + (exit.signal ?? 0));
 
 export function observe(paths: ContainerPaths, record: ContainerRecord): Observation {
-  const idle = { hostPid: 0, startedAt: record.state.startedAt, exit: undefined, needsCleanup: false };
+  const idle = { hostPid: 0, startedAt: record.state.startedAt, exit: undefined, starting: false, needsCleanup: false };
   if (record.state.restarting) return { ...idle, status: 'restarting' };
   if (record.state.phase === 'created') return { ...idle, status: 'created' };
   if (record.state.phase === 'ended') return { ...idle, status: 'exited' };
@@ -42,9 +44,9 @@ export function observe(paths: ContainerPaths, record: ContainerRecord): Observa
   const started = readRecord<StartedFile>(paths.started);
   const startedAt = started?.startedAt ?? record.state.startedAt;
   if (kept && exit === undefined) {
-    // Between the lock and `started`, the container is being set up.
-    const status = started === undefined ? 'created' : 'running';
-    return { status, hostPid: started?.pid ?? 0, startedAt, exit, needsCleanup: false };
+    const starting = started === undefined;
+    const status = starting ? 'created' : 'running';
+    return { status, hostPid: started?.pid ?? 0, startedAt, exit, starting, needsCleanup: false };
   }
-  return { status: 'exited', hostPid: 0, startedAt, exit, needsCleanup: !kept };
+  return { status: 'exited', hostPid: 0, startedAt, exit, starting: false, needsCleanup: !kept };
 }
