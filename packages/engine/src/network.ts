@@ -45,7 +45,8 @@ import { kernelName, networkDir } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { lock, tryLock } from './lock.ts';
 import type { FileLock } from './lock.ts';
-import { reservePorts } from './port-reservation.ts';
+import { isHeldByMonitor } from './port-holder.ts';
+import { reservePorts, settlePort } from './port-reservation.ts';
 import { readRecord } from './record-file.ts';
 
 /** The rules of all engines are in one table of the kernel, so all engines share this lock. */
@@ -186,6 +187,12 @@ export class BridgeNetworking {
         });
       },
     };
+  }
+
+  /** Whether ports that are in use are published for nobody: a monitor whose container is gone is about to let go of them. */
+  isBeingFreed(ports: readonly PortSpec[]): boolean {
+    const wanted = ports.flatMap((port) => (port.hostPort === undefined ? [] : [settlePort(port, port.hostPort)]));
+    return !wanted.some((port) => this.#conflicts(port)) && wanted.some(isHeldByMonitor);
   }
 
   /** Takes back what a container has of the network: ports and address. Its links go with its namespace. */

@@ -75,14 +75,15 @@ const inUse = (port: HostPort): EngineError =>
     `bind for ${port.hostAddress}:${String(port.hostPort)} failed: port is already allocated`,
   );
 
-function settle(spec: PortSpec, hostPort: number): HostPort {
+/** A port with what was left open settled. */
+export function settlePort(spec: PortSpec, hostPort: number): HostPort {
   const { protocol, containerPort, hostAddress = '0.0.0.0' } = spec;
   return { protocol, hostAddress, hostPort, containerPort };
 }
 
 function reserveAny(spec: PortSpec, taken: PortTaken): [HostPort, number] {
   for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
-    const port = settle(spec, randomInt(FIRST_EPHEMERAL, LAST_EPHEMERAL + 1));
+    const port = settlePort(spec, randomInt(FIRST_EPHEMERAL, LAST_EPHEMERAL + 1));
     const fd = taken(port) ? undefined : reserve(port);
     if (fd !== undefined) return [port, fd];
   }
@@ -91,7 +92,7 @@ function reserveAny(spec: PortSpec, taken: PortTaken): [HostPort, number] {
 
 function reserveOne(spec: PortSpec, taken: PortTaken): [HostPort, number] {
   if (spec.hostPort === undefined) return reserveAny(spec, taken);
-  const port = settle(spec, spec.hostPort);
+  const port = settlePort(spec, spec.hostPort);
   const fd = taken(port) ? undefined : reserve(port);
   if (fd === undefined) throw inUse(port);
   return [port, fd];

@@ -1,5 +1,6 @@
 import { closeSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { Cgroup } from '@tsc/cgroups';
 import type { OverlayMount } from '@tsc/overlay';
@@ -23,6 +24,8 @@ import { cgroupLimits, hostnameOf, ociConfig } from './oci-config.ts';
 import { copyUp } from './volume-content.ts';
 
 const LISTEN_BACKLOG = 64;
+const PORT_PATIENCE_MS = 2_000;
+const PORT_POLL_MS = 10;
 const DEFAULT_LOG_BYTES = 20 * 1024 ** 2;
 const DEFAULT_LOG_FILES = 5;
 
@@ -223,13 +226,18 @@ async function connectNetwork(
   signal: AbortSignal | undefined,
 ): Promise<NetworkAttachment | undefined> {
   if ((spec.network ?? 'bridge') !== 'bridge') return undefined;
-  const connect = (): Promise<NetworkAttachment> => context.network.connect(id, spec.ports ?? [], signal);
-  try {
-    return await connect();
-  } catch (error) {
-    if (!isEngineError(error) || error.code !== 'ENGINE_PORT_IN_USE') throw error;
-    await sweep(context); // somebody who was killed may still have it
-    return await connect();
+  const ports = spec.ports ?? [];
+  const deadline = performance.now() + PORT_PATIENCE_MS;
+  for (let swept = false; ; swept = true) {
+    try {
+      return await context.network.connect(id, ports, signal);
+    } catch (error) {
+      if (!isEngineError(error) || error.code !== 'ENGINE_PORT_IN_USE') throw error;
+      if (swept && (performance.now() > deadline || !context.network.isBeingFreed(ports))) throw error;
+      // Somebody who was killed may still have it, and a container that has just gone has it for a moment.
+      if (swept) await sleep(PORT_POLL_MS, undefined, { signal });
+      else await sweep(context);
+    }
   }
 }
 
