@@ -1,5 +1,7 @@
-import { closeSync, existsSync, fstatSync, openSync, readSync, readdirSync, statSync, watch } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, readdirSync, statSync, watch } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+
+import { hasCode } from '@tsc/sys';
 
 import type { LogEntry, LogsOptions } from './api.ts';
 import { EngineError } from './errors.ts';
@@ -14,7 +16,7 @@ interface LogRecord {
   readonly time: string;
 }
 
-/** The rotated files before the current one, the oldest first. */
+/** The rotated files before the current one, the oldest first. What is looked at here may be rotated away meanwhile. */
 function rotatedFiles(path: string): string[] {
   const prefix = `${basename(path)}.`;
   return readdirSync(dirname(path))
@@ -36,6 +38,7 @@ function parseLine(line: string): LogEntry | undefined {
 /** Reads one file to its present end, and further each time it is asked again. */
 class LogReader implements Disposable {
   readonly #fd: number;
+  #closed = false;
   #offset = 0;
   #rest: Buffer = Buffer.alloc(0);
 
@@ -57,31 +60,47 @@ class LogReader implements Disposable {
     }
   }
 
-  /** Whether the name now means another file: this one was rotated away. */
-  isStale(path: string): boolean {
-    const now = statSync(path, { throwIfNoEntry: false });
-    return now !== undefined && now.ino !== fstatSync(this.#fd).ino;
+  /** Whether this is the file at a path. Inode numbers are not used again while it is open. */
+  isFileAt(path: string): boolean {
+    const { dev, ino } = fstatSync(this.#fd);
+    const found = statSync(path, { throwIfNoEntry: false });
+    return found?.ino === ino && found.dev === dev;
   }
 
   [Symbol.dispose](): void {
+    if (this.#closed) return;
+    this.#closed = true;
     closeSync(this.#fd);
   }
 }
 
-function* readFile(path: string): Generator<LogEntry> {
-  using reader = new LogReader(path);
-  yield* reader.entries();
+function openIfThere(path: string): LogReader | undefined {
+  try {
+    return new LogReader(path);
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+function* readFiles(paths: readonly string[]): Generator<LogEntry> {
+  for (const path of paths) {
+    using reader = openIfThere(path);
+    if (reader !== undefined) yield* reader.entries();
+  }
 }
 
 /** The last `count` entries of a run of lines; a piece of a long line counts with its line. */
 function lastLines(entries: Iterable<LogEntry>, count: number): LogEntry[] {
   const kept: LogEntry[] = [];
   let lines = 0;
+  let begins = true;
   for (const entry of entries) {
+    // The last line may have no end yet, and a long one comes in pieces.
+    if (begins) lines += 1;
+    begins = entry.text.endsWith('\n');
     kept.push(entry);
-    if (!entry.text.endsWith('\n')) continue;
-    lines += 1;
-    while (lines > count) if (kept.shift()?.text.endsWith('\n') === true) lines -= 1;
+    while (lines > count && kept.length > 0) if (kept.shift()?.text.endsWith('\n') === true) lines -= 1;
   }
   return count === 0 ? [] : kept;
 }
@@ -104,16 +123,25 @@ async function change(path: string, signal: AbortSignal | undefined): Promise<vo
   }
 }
 
+/** The files that came after one which was rotated away, but for the current: it may have been more than one. */
+function filesSince(path: string, reader: LogReader): readonly string[] {
+  const rotated = rotatedFiles(path);
+  const at = rotated.findIndex((file) => reader.isFileAt(file));
+  return at === -1 ? rotated : rotated.slice(at + 1);
+}
+
 async function* follow(path: string, first: LogReader, options: FollowOptions): AsyncGenerator<LogEntry> {
   let reader = first;
   try {
     for (;;) {
-      const ended = options.hasEnded();
+      const ended = options.hasEnded() || (options.until !== undefined && Date.now() > options.until.getTime());
       yield* reader.entries();
-      if (reader.isStale(path)) {
+      const next = reader.isFileAt(path) ? undefined : openIfThere(path);
+      if (next !== undefined) {
         yield* reader.entries();
+        yield* readFiles(filesSince(path, reader));
         reader[Symbol.dispose]();
-        reader = new LogReader(path);
+        reader = next;
         continue;
       }
       if (ended) return;
@@ -137,22 +165,25 @@ function isWithin({ time }: LogEntry, { since, until }: LogsOptions): boolean {
 
 /** What a container has said, from its log files; with `follow`, also what it says until it ends. */
 export async function* readLogs(path: string, options: FollowOptions): AsyncGenerator<LogEntry> {
-  if (!existsSync(path)) {
+  const reader = openIfThere(path);
+  if (reader === undefined) {
     if (options.hasEnded()) return;
     throw new EngineError('ENGINE_NO_SUCH_PATH', 'configured logging driver does not support reading');
   }
-  const reader = new LogReader(path);
-  const past = function* (): Generator<LogEntry> {
-    for (const file of rotatedFiles(path)) yield* readFile(file);
-    yield* reader.entries();
-  };
-  const wanted = function* (): Generator<LogEntry> {
-    for (const entry of past()) if (isWithin(entry, options)) yield entry;
-  };
-  yield* options.tail === undefined ? wanted() : lastLines(wanted(), options.tail);
-  if (options.follow !== true) {
+  try {
+    yield* pastEntries(path, reader, options);
+    if (options.follow !== true) return;
+    for await (const entry of follow(path, reader, options)) if (isWithin(entry, options)) yield entry;
+  } finally {
     reader[Symbol.dispose]();
-    return;
   }
-  for await (const entry of follow(path, reader, options)) if (isWithin(entry, options)) yield entry;
+}
+
+function pastEntries(path: string, reader: LogReader, options: LogsOptions): Iterable<LogEntry> {
+  const wanted = function* (): Generator<LogEntry> {
+    const older = rotatedFiles(path).filter((file) => !reader.isFileAt(file));
+    for (const entry of readFiles(older)) if (isWithin(entry, options)) yield entry;
+    for (const entry of reader.entries()) if (isWithin(entry, options)) yield entry;
+  };
+  return options.tail === undefined ? wanted() : lastLines(wanted(), options.tail);
 }
