@@ -32,12 +32,14 @@ async function buildHello(engine: Engine): Promise<string> {
 
 /** The server needs a moment after its process has started; until then the connection is refused. */
 async function fetchPage(url: string): Promise<string> {
-  for (const end = Date.now() + 10_000; ; await sleep(20)) {
+  const end = Date.now() + 10_000;
+  for (;;) {
     try {
       const response = await fetch(url, { signal: AbortSignal.timeout(2000) });
       return (await response.text()).trim();
     } catch (error) {
       if (Date.now() > end) throw error;
+      await sleep(20);
     }
   }
 }

@@ -68,14 +68,15 @@ async function* carryOut(
   for (const mount of request.mounts) mounts.push(await mountSpec(engine, { mount, request, signal, undo }));
   const container = await engine.createContainer(containerSpec(request, mounts, options), { signal });
   undo.defer(() => container.remove({ force: true, volumes: true }));
-  const { attachment, wait } = await start(container, signal);
+  const running = await start(container, signal);
+  const { attachment } = running;
   if (attachment?.stderr === undefined) throw new Error('a container that was started attached has no streams');
   // A monitor whose output nobody takes would wait for ever, and the container with it.
   undo.defer(() => {
     attachment.detach();
   });
   yield* mergeOutput({ stdout: attachment.stdout, stderr: attachment.stderr }, signal);
-  const exitCode = await wait({ signal });
+  const exitCode = await running.wait({ signal });
   const layer = exitCode === 0 ? await container.changes({ signal }) : undefined;
   yield { type: 'finished', exitCode, layer };
 }

@@ -63,17 +63,17 @@ async function prepare({ context, record }: CommitParts, options: CommitOptions)
 }
 
 /** What the container was made with, as the defaults of the next one: Docker does so, too. */
-function settingsOf({ process, spec, labels }: ContainerRecord, defaults: ContainerDefaults): ContainerDefaults {
+function settingsOf({ process: command, spec, labels }: ContainerRecord, defaults: ContainerDefaults): ContainerDefaults {
   const hasPath = [...(defaults.Env ?? []), ...(spec.env ?? [])].some((entry) => /^PATH(?:=|$)/.test(entry));
   const ports = (spec.ports ?? []).map(({ containerPort, protocol }) => `${String(containerPort)}/${protocol}`);
   const exposed = { ...defaults.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) };
   return {
     ...defaults,
     // The engine's own PATH isn't the image's.
-    Env: unlessEmpty(process.env.filter((entry) => hasPath || !entry.startsWith('PATH='))),
-    Entrypoint: unlessEmpty(process.entrypoint),
-    Cmd: unlessEmpty(process.command),
-    User: process.user === '' ? undefined : process.user,
+    Env: unlessEmpty(command.env.filter((entry) => hasPath || !entry.startsWith('PATH='))),
+    Entrypoint: unlessEmpty(command.entrypoint),
+    Cmd: unlessEmpty(command.command),
+    User: command.user === '' ? undefined : command.user,
     WorkingDir: spec.workingDir ?? defaults.WorkingDir,
     StopSignal: spec.stopSignal ?? defaults.StopSignal,
     Labels: Object.keys(labels).length === 0 ? undefined : labels,

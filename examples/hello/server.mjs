@@ -1,5 +1,5 @@
-const { createServer } = require('node:http');
-const { hostname } = require('node:os');
+import { createServer } from 'node:http';
+import { hostname } from 'node:os';
 
 const server = createServer((request, response) => {
   console.log(`${request.method} ${request.url}`);
