@@ -35,6 +35,7 @@ describe('bin/tsc', () => {
     mkdirSync(dirname(bin), { recursive: true });
     copyFileSync(launcher, bin);
     chmodSync(bin, 0o755);
+    program(join(root, 'packages/cli/dist/main.js'), '');
   });
   afterAll(() => rmSync(root, { recursive: true }));
 
@@ -63,6 +64,14 @@ describe('bin/tsc', () => {
   });
 
   it('says what is missing, in one line', async () => {
+    const main = join(root, 'packages/cli/dist/main.js');
+    program(node, 'exit 0');
+    rmSync(main);
+    expect((await run(bin, ['ps'], { path: system, cwd: '/' })).stderr).toBe(
+      'tsc: this checkout is not built yet: run npm run build in it\n',
+    );
+    program(main, '');
+    rmSync(node);
     const dir = join(root, 'node-20');
     program(join(dir, 'node'), 'echo v20.19.0');
     expect(await run(bin, ['ps'], { path: `${dir}:${system}`, cwd: '/' })).toEqual({
