@@ -73,7 +73,6 @@ export async function* build(options: BuildOptions): AsyncGenerator<BuildEvent, 
   });
   const means = {
     store: options.store,
-    contextDir: options.contextDir,
     runStep: options.runStep,
     created: epochOf(buildArgs) ?? options.created,
     signal: options.signal,

@@ -17,7 +17,6 @@ import type { StepContext } from './step.ts';
 /** What a plan is carried out with. */
 export interface Means {
   readonly store: BuildStore;
-  readonly contextDir: string | undefined;
   readonly runStep: RunStep | undefined;
   readonly created: Date | undefined;
   readonly signal: AbortSignal | undefined;
