@@ -12,7 +12,7 @@ import { readRecord } from './record-file.ts';
 import { shouldRestart } from './restart-policy.ts';
 import { exitCodeOf, observe } from './status.ts';
 import type { ExitFile } from './status.ts';
-import { removeVolume } from './volumes.ts';
+import { removeAnonymous } from './volumes.ts';
 
 function countOomKills(context: Context, id: string): number {
   const cgroup = findCgroup(cgroupPath(context.layout, id), context.host.cgroups);
@@ -64,8 +64,7 @@ export async function discard(
   const paths = containerPaths(context.layout, record.id);
   await context.network.disconnect(record.id); // it has something left if its start was killed
   // Volumes before the record, which alone knows which of them are the container's own.
-  const own = record.mounts.filter((mount) => mount.type === 'volume' && mount.anonymous);
-  for (const mount of volumes ? own : []) if (mount.type === 'volume') removeVolume(context.layout, mount.name);
+  if (volumes) removeAnonymous(context.layout, record.mounts);
   // From here on the container is gone, and what a kill leaves of its directory is swept later.
   rmSync(paths.record, { force: true });
   releaseName(context.layout, record.name, record.id);

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 
 import {
   InheritedDescriptors,
@@ -9,7 +9,6 @@ import {
   resolveUser,
 } from '@tsc/runtime';
 import type { OciProcess, OciSpec } from '@tsc/runtime';
-import { O_PATH, pidfd_open } from '@tsc/sys';
 
 import type { Attachment, ExecSpec, StartOptions } from './api.ts';
 import { attachmentOf } from './attachment.ts';
@@ -21,10 +20,7 @@ import { EngineError } from './errors.ts';
 import { filtersDir } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
 import { readIfThere } from './record-file.ts';
-
-/** The container's root as its first process sees it. The caller closes it. */
-export const openRunningRoot = (hostPid: number): number =>
-  openSync(`/proc/${String(hostPid)}/root`, O_PATH | constants.O_DIRECTORY);
+import { hasEnded, notRunning, openRunningProcess } from './running-process.ts';
 
 function mergeEnv(base: readonly string[], own: readonly string[]): string[] {
   const merged = new Map(base.map((entry) => [entry.split('=', 1)[0] ?? '', entry]));
@@ -79,9 +75,7 @@ export interface ExecParts {
 
 /**
  * Runs a further process in a running container, in its namespaces, cgroups and filter.
- *
- * The pidfd is opened first and everything else is found through the same pid after it: if the container ends and the
- * number goes to somebody else meanwhile, entering by the pidfd fails.
+ * If the container ends meanwhile, entering by the pidfd of its first process fails.
  */
 export async function execIn(parts: ExecParts, spec: ExecSpec, options: StartOptions): Promise<Attachment> {
   const { context, paths, record, hostPid } = parts;
@@ -92,15 +86,14 @@ export async function execIn(parts: ExecParts, spec: ExecSpec, options: StartOpt
     });
     return fd;
   };
-  const pidfd = keep(pidfd_open(hostPid));
-  const root = keep(openRunningRoot(hostPid));
+  const { pidfd, rootFd } = undo.use(openRunningProcess(context.layout, record.id, hostPid));
   const config = readOciConfig(paths);
   const cgroup = findCgroup(cgroupPath(context.layout, record.id), context.host.cgroups);
   const directory = cgroup?.openDirectory();
   const inherited = new InheritedDescriptors();
   const attached = spec.detach !== true;
   try {
-    const kept = await execInContainer(execProcess(config.process, spec, root), {
+    const kept = await execInContainer(execProcess(config.process, spec, rootFd), {
       inherited,
       target: inherited.add(pidfd),
       cgroup:
@@ -126,6 +119,6 @@ export async function execIn(parts: ExecParts, spec: ExecSpec, options: StartOpt
       exitCode,
     });
   } catch (cause) {
-    throw execFailure(cause);
+    throw hasEnded(hostPid) ? notRunning(record.id) : execFailure(cause);
   }
 }

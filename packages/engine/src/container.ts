@@ -1,4 +1,3 @@
-import { closeSync } from 'node:fs';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -18,17 +17,17 @@ import type {
   RunningContainer,
   StartOptions,
 } from './api.ts';
-import { packBelow, packRoot, statBelow, unpackBelow } from './archive.ts';
+import { statBelow, unpackBelow } from './archive.ts';
 import { attachmentOf } from './attachment.ts';
 import { discard } from './cleaning.ts';
 import { commitRunning, commitStopped } from './commit.ts';
 import { followToEnd, settleContainer } from './container-end.ts';
-import { execIn, openRunningRoot } from './container-exec.ts';
+import { execIn } from './container-exec.ts';
+import { openFiles, readAll, readPath } from './container-files.ts';
 import { holdContainer, lockContainer, noSuchContainer } from './container-hold.ts';
 import { releaseName, takeName } from './container-name.ts';
 import type { ContainerRecord } from './container-record.ts';
 import { readContainerRecord, updateState, writeContainerRecord } from './container-record.ts';
-import { mountRoot } from './container-root.ts';
 import type { Context } from './context.ts';
 import { EngineError, isEngineError } from './errors.ts';
 import type { ContainerInspect } from './inspect.ts';
@@ -37,6 +36,7 @@ import { containerPaths } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
 import { tryLock } from './lock.ts';
 import { readLogs } from './logs.ts';
+import { notRunning } from './running-process.ts';
 import { startRecorded } from './starting.ts';
 import { observe } from './status.ts';
 import type { Observation } from './status.ts';
@@ -80,7 +80,7 @@ export class EngineContainer implements Container {
   async start(options: StartOptions = {}): Promise<RunningContainer> {
     options.signal?.throwIfAborted();
     using held = await holdContainer(this.#context, this.id, options.signal);
-    if (observe(this.#paths, held.record).status === 'running') return this.#alreadyRunning(options);
+    if (observe(this.#paths, held.record).status === 'running') return await this.#alreadyRunning(options);
     const state = { ...held.record.state, restartCount: 0 };
     return await this.startHeld({ ...held.record, state }, options);
   }
@@ -313,27 +313,6 @@ export class EngineContainer implements Container {
     return execIn({ context: this.#context, paths: this.#paths, record, hostPid }, spec, options);
   }
 
-  /** The container's files: those its processes see if it runs, its own overlay if it doesn't (then under its lock). */
-  async #openRoot(signal?: AbortSignal): Promise<{ readonly fd: number; close(): void }> {
-    const running = this.#observe();
-    if (running.status === 'running') {
-      const fd = openRunningRoot(running.hostPid);
-      return { fd, close: () => closeSync(fd) };
-    }
-    const held = await holdContainer(this.#context, this.id, signal);
-    try {
-      const mount = mountRoot(this.#context.layout, held.record);
-      const close = (): void => {
-        mount.close();
-        held[Symbol.dispose]();
-      };
-      return { fd: mount.fd, close };
-    } catch (error) {
-      held[Symbol.dispose]();
-      throw error;
-    }
-  }
-
   async changes({ signal }: CallOptions = {}): Promise<Layer | undefined> {
     signal?.throwIfAborted();
     if (this.#observe().status === 'running') {
@@ -355,38 +334,16 @@ export class EngineContainer implements Container {
   }
 
   async statPath(path: string): Promise<PathStat | undefined> {
-    const root = await this.#openRoot();
-    try {
-      return statBelow(root.fd, path);
-    } finally {
-      root.close();
-    }
+    using files = await openFiles(this.#context, this.id);
+    return statBelow(files.fd, path);
   }
 
-  async readArchive(path: string, { signal }: CallOptions = {}): Promise<{ stat: PathStat; archive: Readable }> {
-    const root = await this.#openRoot(signal);
-    try {
-      const stat = statBelow(root.fd, path);
-      if (stat !== undefined)
-        return {
-          stat,
-          archive: packBelow(root.fd, path, () => {
-            root.close();
-          }),
-        };
-    } catch (error) {
-      root.close();
-      throw error;
-    }
-    root.close();
-    throw new EngineError('ENGINE_NO_SUCH_PATH', `could not find the file ${path} in container ${this.id}`, { path });
+  readArchive(path: string, { signal }: CallOptions = {}): ReturnType<Container['readArchive']> {
+    return readPath(openFiles(this.#context, this.id, signal), path);
   }
 
-  async exportArchive({ signal }: CallOptions = {}): Promise<Readable> {
-    const root = await this.#openRoot(signal);
-    return packRoot(root.fd, () => {
-      root.close();
-    });
+  exportArchive({ signal }: CallOptions = {}): Promise<Readable> {
+    return readAll(openFiles(this.#context, this.id, signal));
   }
 
   async writeArchive(
@@ -394,17 +351,10 @@ export class EngineContainer implements Container {
     archive: Readable,
     { copyUidGid = true, signal }: Parameters<Container['writeArchive']>[2] = {},
   ): Promise<void> {
-    const root = await this.#openRoot(signal);
-    try {
-      await unpackBelow(archive, { rootFd: root.fd, directory, asRoot: !copyUidGid, signal });
-    } finally {
-      root.close();
-    }
+    using files = await openFiles(this.#context, this.id, signal);
+    await unpackBelow(archive, { rootFd: files.fd, directory, asRoot: !copyUidGid, signal });
   }
 }
-
-const notRunning = (id: string): EngineError =>
-  new EngineError('ENGINE_CONTAINER_NOT_RUNNING', `container ${id} is not running`, { containerId: id });
 
 /** How a container ended; `undefined` while it is about to run. */
 const endOf = (record: ContainerRecord, seen: Observation): number | undefined =>

@@ -1,5 +1,5 @@
 import type { StoredImage } from '@tsc/image';
-import { parseSignal } from '@tsc/runtime';
+import { isRuntimeError, parseSignal, resolveCapabilities } from '@tsc/runtime';
 
 import type { ContainerRecord, ProcessRecord, ResolvedMount } from './container-record.ts';
 import { initialState } from './container-record.ts';
@@ -10,6 +10,16 @@ const DEFAULT_PATH = 'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 const MIN_MEMORY_BYTES = 6 * 1024 ** 2;
 
 const invalid = (message: string): EngineError => new EngineError('ENGINE_INVALID_SPEC', message);
+
+/** What the runtime would refuse when the container starts is refused when it is made. */
+function checked(check: () => unknown): void {
+  try {
+    check();
+  } catch (cause) {
+    if (!isRuntimeError(cause)) throw cause;
+    throw new EngineError('ENGINE_INVALID_SPEC', cause.message, { cause });
+  }
+}
 
 /** The image's environment with the caller's laid over it, variable by variable. */
 function mergeEnv(image: readonly string[], own: readonly string[]): string[] {
@@ -31,6 +41,8 @@ function resolveProcess(spec: ContainerSpec, image: StoredImage): ProcessRecord 
   const command = spec.command ?? (spec.entrypoint === undefined ? (defaults.Cmd ?? []) : []);
   const args = [...entrypoint, ...command];
   if (args.length === 0 || args[0] === '') throw invalid('no command specified');
+  const stopSignal = spec.stopSignal ?? defaults.StopSignal ?? 'SIGTERM';
+  checked(() => parseSignal(stopSignal)); // it may be the image's, which others wrote
   const workingDir = spec.workingDir ?? defaults.WorkingDir ?? '/';
   if (!(workingDir === '' || workingDir.startsWith('/'))) {
     throw invalid(`the working directory '${workingDir}' is invalid, it needs to be an absolute path`);
@@ -40,7 +52,7 @@ function resolveProcess(spec: ContainerSpec, image: StoredImage): ProcessRecord 
     env: mergeEnv(defaults.Env ?? [], spec.env ?? []),
     workingDir: workingDir === '' ? '/' : workingDir,
     user: spec.user ?? defaults.User ?? '',
-    stopSignal: spec.stopSignal ?? defaults.StopSignal ?? 'SIGTERM',
+    stopSignal,
     entrypoint,
     command,
   };
@@ -82,6 +94,10 @@ export function collectMounts(spec: ContainerSpec, image: StoredImage): readonly
 
 function checkResources(spec: ContainerSpec, cpuCount: number): void {
   const { memoryMaxBytes: memory, memorySwapMaxBytes: swap, cpus, pidsMax } = spec.resources ?? {};
+  for (const [name, value] of Object.entries(spec.resources ?? {})) {
+    if (typeof value === 'number' && !Number.isFinite(value))
+      throw invalid(`invalid value for ${name}: ${String(value)}`);
+  }
   if (memory !== undefined && memory < MIN_MEMORY_BYTES) throw invalid('minimum memory limit allowed is 6MB');
   if (swap !== undefined && swap !== -1 && memory !== undefined && swap < memory) {
     throw invalid('minimum memoryswap limit should be larger than already set memory limit');
@@ -106,7 +122,7 @@ export function checkSpec(spec: ContainerSpec, cpuCount: number): void {
   if (spec.hostname !== undefined && !/^[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?$/.test(spec.hostname)) {
     throw invalid(`invalid hostname: ${spec.hostname}`);
   }
-  if (spec.stopSignal !== undefined) parseSignal(spec.stopSignal);
+  checked(() => resolveCapabilities({ add: spec.capAdd ?? [], drop: spec.capDrop ?? [] }));
   for (const port of spec.ports ?? []) {
     const numbers = [port.containerPort, port.hostPort ?? 1];
     if (numbers.some((value) => !Number.isInteger(value) || value < 1 || value > 65_535)) {

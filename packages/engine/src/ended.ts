@@ -45,8 +45,12 @@ async function isDue(paths: ContainerPaths): Promise<boolean> {
   if (record === undefined) return false;
   const due = Date.now() + restartDelayMs(record);
   const isWaiting = (): boolean => readContainerRecord(paths)?.state.restarting === true;
-  for (let rest = 0; isWaiting() && (rest = due - Date.now()) > 0;) await sleep(Math.min(rest, LOOK_MS));
-  return isWaiting();
+  while (isWaiting()) {
+    const restMs = due - Date.now();
+    if (restMs <= 0) return true;
+    await sleep(Math.min(restMs, LOOK_MS));
+  }
+  return false;
 }
 
 /** @returns whether nothing is left to do: it runs, or is not to be tried again */

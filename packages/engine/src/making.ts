@@ -14,7 +14,7 @@ import { containerPaths } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
 import { lockDirectory } from './lock.ts';
 import type { FileLock } from './lock.ts';
-import { removeVolume, resolveMounts } from './volumes.ts';
+import { removeAnonymous, resolveMounts } from './volumes.ts';
 
 /**
  * A container that has everything but its record, under its lock: until the record is written nobody can see it.
@@ -79,9 +79,7 @@ export async function makeContainer(
   createSnapshot(paths.dir, rootOf(image.layerDirs));
   const mounts = resolveMounts(context.layout, wanted);
   undo.defer(() => {
-    for (const mount of mounts) {
-      if (mount.type === 'volume' && mount.anonymous) removeVolume(context.layout, mount.name);
-    }
+    removeAnonymous(context.layout, mounts);
   });
   const all = undo.move();
   let kept = false;

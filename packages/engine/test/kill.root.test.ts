@@ -113,7 +113,9 @@ describeRoot('between two processes', () => {
     const container = t.engine.container('ticking');
     for (let round = 0; round < 5; round += 1) {
       const { Pid: pid } = container.inspect().State;
-      await (await container.exec({ command: ['touch', '/data/stop'] })).exitCode;
+      await (
+        await container.exec({ command: ['touch', '/data/stop'] })
+      ).exitCode;
       await until('the end', () => container.inspect().State.Pid !== pid);
       await container.start();
       const { Pid: next } = container.inspect().State;
