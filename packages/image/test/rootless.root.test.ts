@@ -22,7 +22,7 @@ describeRoot('an ordinary user', () => {
   it('makes an image of a directory', () => {
     using tmp = scratch();
     chmodSync(tmp.dir, 0o777);
-    expect(asNobody('../examples/image-from-directory.ts', path('../examples'), tmp.at('app.tar')).status).toBe(0);
+    expect(asNobody('../../../examples/image-from-directory.ts', path('../src'), tmp.at('app.tar')).status).toBe(0);
     expect(readdirSync(tmp.dir)).toEqual(['app.tar']);
   });
 
