@@ -1,13 +1,6 @@
 import { closeSync } from 'node:fs';
 
-import {
-  InheritedDescriptors,
-  execInContainer,
-  isRuntimeError,
-  parseExactJson,
-  resolveCapabilities,
-  resolveUser,
-} from '@tsc/runtime';
+import { InheritedDescriptors, execInContainer, isRuntimeError, parseExactJson, resolveUser } from '@tsc/runtime';
 import type { OciProcess, OciSpec } from '@tsc/runtime';
 
 import type { Attachment, ExecSpec, StartOptions } from './api.ts';
@@ -19,6 +12,7 @@ import type { Context } from './context.ts';
 import { EngineError } from './errors.ts';
 import { filtersDir } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
+import { capabilitiesOf } from './oci-config.ts';
 import { readIfThere } from './record-file.ts';
 import { hasEnded, notRunning, openRunningProcess } from './running-process.ts';
 
@@ -28,11 +22,17 @@ function mergeEnv(base: readonly string[], own: readonly string[]): string[] {
   return [...merged.values()];
 }
 
+interface ExecPlace {
+  readonly rootFd: number;
+  /** Capabilities of a privileged process. */
+  readonly all: readonly string[];
+}
+
 /** What the exec runs: the container's own process with what was asked laid over it. */
-function execProcess(base: OciProcess, spec: ExecSpec, rootFd: number): OciProcess {
+function execProcess(base: OciProcess, spec: ExecSpec, { rootFd, all }: ExecPlace): OciProcess {
   const files = { passwd: readDatabase(rootFd, 'etc/passwd'), group: readDatabase(rootFd, 'etc/group') };
   const user = spec.user === undefined ? undefined : resolveUser(spec.user, files);
-  const privileged = spec.privileged === true ? resolveCapabilities({ privileged: true }) : undefined;
+  const privileged = spec.privileged === true ? all : undefined;
   const home = user === undefined ? [] : [`HOME=${user.home}`];
   const term = spec.tty === true ? ['TERM=xterm'] : [];
   return {
@@ -88,12 +88,13 @@ export async function execIn(parts: ExecParts, spec: ExecSpec, options: StartOpt
   };
   const { pidfd, rootFd } = undo.use(openRunningProcess(context.layout, record.id, hostPid));
   const config = readOciConfig(paths);
+  const all = capabilitiesOf({ privileged: true }, context.host.facts);
   const cgroup = findCgroup(cgroupPath(context.layout, record.id), context.host.cgroups);
   const directory = cgroup?.openDirectory();
   const inherited = new InheritedDescriptors();
   const attached = spec.detach !== true;
   try {
-    const kept = await execInContainer(execProcess(config.process, spec, rootFd), {
+    const kept = await execInContainer(execProcess(config.process, spec, { rootFd, all }), {
       inherited,
       target: inherited.add(pidfd),
       cgroup:

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { release } from 'node:os';
 
 import { probeCgroups } from '@tsc/cgroups';
 import type { CgroupFacts } from '@tsc/cgroups';
+import { allCapabilities, capabilityMask } from '@tsc/runtime';
 
 import type { HostFacts } from './oci-config.ts';
 
@@ -17,9 +18,19 @@ export class Host {
   }
 
   get facts(): HostFacts {
-    this.#facts ??= { arch: process.arch, kernelVersion: release(), thermalThrottleCpus: thermalThrottleCpus() };
+    this.#facts ??= {
+      arch: process.arch,
+      kernelVersion: release(),
+      thermalThrottleCpus: thermalThrottleCpus(),
+      capabilities: ownCapabilities(),
+    };
     return this.#facts;
   }
+}
+
+function ownCapabilities(): string[] {
+  const permitted = /^CapPrm:\t([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1] ?? '0';
+  return allCapabilities.filter((name) => (capabilityMask([name]) & BigInt(`0x${permitted}`)) !== 0n);
 }
 
 /** The CPUs whose `thermal_throttle` counters a container could spy through. Virtual machines have none. */

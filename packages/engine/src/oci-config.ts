@@ -13,6 +13,8 @@ export interface HostFacts {
   readonly arch: string;
   readonly kernelVersion: string;
   readonly thermalThrottleCpus: readonly number[];
+  /** What this process may pass on; a machine in a machine may lack some. */
+  readonly capabilities: readonly string[];
 }
 
 export interface OciConfigParts {
@@ -79,14 +81,24 @@ function seccomp(
 const networkSysctls = (spec: ContainerSpec): Record<string, string> =>
   (spec.network ?? 'bridge') === 'bridge' ? { 'net.ipv6.conf.all.disable_ipv6': '1' } : {};
 
+/** Where all are asked for, all that there are are meant. */
+export function capabilitiesOf(
+  {
+    capAdd: add = [],
+    capDrop: drop = [],
+    privileged = false,
+  }: Pick<ContainerSpec, 'capAdd' | 'capDrop' | 'privileged'>,
+  facts: Pick<HostFacts, 'capabilities'>,
+): readonly string[] {
+  const resolved = resolveCapabilities({ add, drop, privileged });
+  const wantsAll = privileged || add.some((name) => name.toUpperCase() === 'ALL');
+  return wantsAll ? resolved.filter((name) => facts.capabilities.includes(name)) : resolved;
+}
+
 /** The whole OCI configuration of a container, from its record and the machine's facts. Pure. */
 export function ociConfig({ record, paths, user, cgroupPath, hostFacts }: OciConfigParts): OciSpec {
   const { spec } = record;
-  const capabilities = resolveCapabilities({
-    add: spec.capAdd ?? [],
-    drop: spec.capDrop ?? [],
-    privileged: spec.privileged ?? false,
-  });
+  const capabilities = capabilitiesOf(spec, hostFacts);
   return defaultSpec({
     args: record.process.args,
     env: environment(record, user),
