@@ -55,7 +55,7 @@ describeRoot('README.md of a package', () => {
     // The command line's opens with commands.
     if (program === undefined) {
       expect(name).toBe('cli');
-      expect(readme).toContain('```console');
+      expect(readme).toContain('```sh');
       return;
     }
     const dir = mkdtempSync(join(root, 'examples', 'readme-'));

@@ -134,10 +134,7 @@ describeRoot('the life of a container', () => {
     const stream = await cli.run(['cp', 'box:/d/f', '-']);
     expect(stream.stdout).toContain('inside');
     const missing = await cli.run(['cp', 'box:/none', cli.at('x')]);
-    expect([missing.code, missing.stderr]).toEqual([
-      1,
-      expect.stringMatching(/^tsc: could not find the file \/none in container [0-9a-f]{64}\n$/),
-    ]);
+    expect([missing.code, missing.stderr]).toEqual([1, 'tsc: could not find the file /none in the container\n']);
     const clash = await cli.run(['cp', cli.at('dir'), 'box:/d/f']);
     expect([clash.code, clash.stderr.split('\n').length]).toEqual([1, 2]);
   });
