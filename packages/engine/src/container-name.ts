@@ -33,7 +33,7 @@ export function checkName(name: string): void {
   if (name.length >= MIN_NAME_LENGTH && NAME_PATTERN.test(name)) return;
   throw new EngineError(
     'ENGINE_INVALID_SPEC',
-    `invalid container name (${name}): only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two characters`,
+    `invalid container name (${/^[ -~]*$/.test(name) ? name : JSON.stringify(name)}): only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed, at least two characters`,
   );
 }
 

@@ -18,7 +18,7 @@ import { writeContainerRecord } from './container-record.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { closeContext, openContext } from './context.ts';
 import type { Context } from './context.ts';
-import { EngineError } from './errors.ts';
+import { EngineError, refused } from './errors.ts';
 import { removeImage } from './image-removal.ts';
 import { summarise } from './inspection.ts';
 import { DEFAULT_LAYOUT, containerPaths } from './layout.ts';
@@ -54,18 +54,26 @@ class LocalEngine implements Engine {
   }
 
   async createContainer(spec: ContainerSpec, { signal }: CallOptions = {}): Promise<Container> {
-    await using made = await makeContainer(this.#context, spec, signal);
-    writeContainerRecord(made.paths, made.record);
-    made.keep();
-    return new EngineContainer(this.#context, made.record.id);
+    try {
+      await using made = await makeContainer(this.#context, spec, signal);
+      writeContainerRecord(made.paths, made.record);
+      made.keep();
+      return new EngineContainer(this.#context, made.record.id);
+    } catch (error) {
+      throw refused('failed to create container', error);
+    }
   }
 
   async run(spec: ContainerSpec, options: StartOptions = {}): Promise<RunningContainer> {
-    await using made = await makeContainer(this.#context, spec, options.signal);
-    const container = new EngineContainer(this.#context, made.record.id);
-    const running = await container.startHeld(made.record, options);
-    made.keep();
-    return running;
+    try {
+      await using made = await makeContainer(this.#context, spec, options.signal);
+      const container = new EngineContainer(this.#context, made.record.id);
+      const running = await container.startHeld(made.record, options);
+      made.keep();
+      return running;
+    } catch (error) {
+      throw refused('failed to create container', error);
+    }
   }
 
   container(reference: string): Container {

@@ -43,3 +43,12 @@ export class EngineError extends Error {
 
 export const isEngineError = (error: unknown): error is EngineError =>
   Error.isError(error) && error.name === 'EngineError';
+
+/**
+ * What the kernel or the disk refused, as an error of ours: `cannot create container: …`. Errors of ours, those of a
+ * wrong request and an abort stay what they are.
+ */
+export function refused(what: string, cause: unknown, containerId?: string): unknown {
+  if (!Error.isError(cause) || !('syscall' in cause)) return cause;
+  return new EngineError('ENGINE_START_FAILED', `${what}: ${cause.message}`, { cause, containerId });
+}

@@ -99,7 +99,7 @@ export function capabilitiesOf(
 export function ociConfig({ record, paths, user, cgroupPath, hostFacts }: OciConfigParts): OciSpec {
   const { spec } = record;
   const capabilities = capabilitiesOf(spec, hostFacts);
-  return defaultSpec({
+  const oci = defaultSpec({
     args: record.process.args,
     env: environment(record, user),
     cwd: record.process.workingDir,
@@ -122,6 +122,14 @@ export function ociConfig({ record, paths, user, cgroupPath, hostFacts }: OciCon
     arch: seccompArch(hostFacts.arch),
     thermalThrottleCpus: hostFacts.thermalThrottleCpus,
   });
+  return spec.privileged === true ? withCapabilities(oci, capabilities) : oci;
+}
+
+/** All capabilities that the kernel knows may be more than this host has to give. */
+function withCapabilities(oci: OciSpec, available: readonly string[]): OciSpec {
+  if (oci.process === undefined) return oci;
+  const capabilities = { bounding: available, effective: available, permitted: available };
+  return { ...oci, process: { ...oci.process, capabilities: { ...oci.process.capabilities, ...capabilities } } };
 }
 
 const deviceRule = ({ allow, type = 'a', major = -1, minor = -1, access = 'rwm' }: OciDeviceRule): DeviceRule => ({

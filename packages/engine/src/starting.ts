@@ -15,7 +15,7 @@ import type { ContainerRecord, ContainerState } from './container-record.ts';
 import { updateState } from './container-record.ts';
 import { mountRoot, readDatabase } from './container-root.ts';
 import type { Context } from './context.ts';
-import { EngineError, isEngineError } from './errors.ts';
+import { EngineError, isEngineError, refused } from './errors.ts';
 import { filtersDir, scratchDir } from './layout.ts';
 import type { ContainerPaths } from './layout.ts';
 import type { NetworkAttachment } from './network.ts';
@@ -152,7 +152,7 @@ async function launch(parts: Launch): Promise<KeptProcess> {
 }
 
 function failure(record: ContainerRecord, cause: unknown): unknown {
-  if (!isRuntimeError(cause)) return cause;
+  if (!isRuntimeError(cause)) return refused('failed to start container', cause, record.id);
   const details = { cause, containerId: record.id };
   if (cause.code === 'RUNTIME_COMMAND_NOT_FOUND') {
     return new EngineError('ENGINE_COMMAND_NOT_FOUND', `failed to start container: ${cause.message}`, details);
