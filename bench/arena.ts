@@ -20,7 +20,7 @@ const LEFT_CGROUPS = ['docker', 'libpod_parent'];
 export async function enterArena(): Promise<string | undefined> {
   const inside = process.env[INSIDE];
   if (inside !== undefined) {
-    furnish();
+    furnish(inside);
     return inside;
   }
   const dir = mkdtempSync(join(tmpdir(), 'tsc-bench-'));
@@ -47,9 +47,10 @@ async function runInside(dir: string): Promise<number> {
   return code ?? 1;
 }
 
-/** A `/run` of our own, the loopback device up, and cgroups that all contenders can work with. */
-function furnish(): void {
+/** A `/run` and a `/dev/shm` of our own, the loopback device up, and cgroups that all contenders can work with. */
+function furnish(dir: string): void {
   output('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'none', '/run']);
+  if (!dir.startsWith('/dev/shm/')) output('mount', ['-t', 'tmpfs', 'none', '/dev/shm']); // podman's locks
   // crun refuses a v2 tree beside v1, so nobody gets one.
   const unified = '/sys/fs/cgroup/unified';
   if (existsSync(unified)) output('umount', [unified]);
