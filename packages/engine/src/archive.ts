@@ -64,22 +64,17 @@ export function statBelow(rootFd: number, path: string): PathStat | undefined {
 /** A directory by a name that goes through a descriptor, so that no component of it can be swapped. */
 const throughDescriptor = (fd: number): string => `/proc/self/fd/${String(fd)}/.`;
 
-/** Packs the file or directory at a path, named by its last component. The stream closes `fds` when it ends. */
+/** Packs the file or directory at a path, named by its last component. Calls `release` when it is done, or can't begin. */
 export function packBelow(rootFd: number, path: string, release: () => void): Readable {
-  const name = lastName(path);
-  const parent = openParent(rootFd, path);
-  const closeAll = (): void => {
-    closeSync(parent);
-    release();
-  };
-  try {
-    const stream = packPath(parent, { name, rootFd, path });
-    stream.once('close', closeAll);
-    return stream;
-  } catch (error) {
-    closeAll();
-    throw error;
-  }
+  using undo = new DisposableStack();
+  undo.defer(release);
+  const parent = undo.adopt(openParent(rootFd, path), closeSync);
+  const stream = packPath(parent, { name: lastName(path), rootFd, path });
+  const kept = undo.move();
+  stream.once('close', () => {
+    kept.dispose();
+  });
+  return stream;
 }
 
 /** Packs the whole root, without what is mounted in it. */

@@ -315,22 +315,22 @@ export class EngineContainer implements Container {
 
   async changes({ signal }: CallOptions = {}): Promise<Layer | undefined> {
     signal?.throwIfAborted();
-    if (this.#observe().status === 'running') {
+    using held = await holdContainer(this.#context, this.id, signal);
+    if (observe(this.#paths, held.record).status === 'running') {
       throw new EngineError('ENGINE_CONTAINER_RUNNING', `container ${this.id} is running: its files still change`, {
         containerId: this.id,
       });
     }
-    using held = await holdContainer(this.#context, this.id, signal);
     return await changesOf(this.#paths, held.record, signal);
   }
 
   async commit(options: CommitOptions = {}): Promise<string> {
     options.signal?.throwIfAborted();
-    const { status } = this.#observe();
-    const parts = { context: this.#context, paths: this.#paths };
-    if (status === 'running') return commitRunning({ ...parts, record: this.#record() }, options);
     using held = await holdContainer(this.#context, this.id, options.signal);
-    return await commitStopped({ ...parts, record: held.record }, options);
+    const parts = { context: this.#context, paths: this.#paths, record: held.record };
+    if (observe(this.#paths, held.record).status !== 'running') return await commitStopped(parts, options);
+    held[Symbol.dispose](); // what runs must be free to end meanwhile
+    return await commitRunning(parts, options);
   }
 
   async statPath(path: string): Promise<PathStat | undefined> {

@@ -12,8 +12,15 @@ export interface FileLock extends Disposable {
 const FIRST_RETRY_MS = 1;
 const LAST_RETRY_MS = 20;
 
-function release(fd: number): void {
-  closeSync(fd);
+function held(fd: number): FileLock {
+  let isHeld = true;
+  return {
+    fd,
+    [Symbol.dispose]: () => {
+      if (isHeld) closeSync(fd);
+      isHeld = false;
+    },
+  };
 }
 
 function tryFlock(fd: number, operation: number): boolean {
@@ -44,7 +51,7 @@ export function tryLock(path: string, mode: 'exclusive' | 'shared' = 'exclusive'
     if (hasCode(error, 'ENOENT')) return undefined;
     throw error;
   }
-  if (tryFlock(fd, mode === 'shared' ? LOCK_SH : LOCK_EX)) return { fd, [Symbol.dispose]: () => release(fd) };
+  if (tryFlock(fd, mode === 'shared' ? LOCK_SH : LOCK_EX)) return held(fd);
   closeSync(fd);
   return undefined;
 }
@@ -72,12 +79,7 @@ async function acquire(fd: number, operation: number, signal: AbortSignal | unde
     closeSync(fd);
     throw error;
   }
-  return {
-    fd,
-    [Symbol.dispose]: () => {
-      release(fd);
-    },
-  };
+  return held(fd);
 }
 
 /** Whether somebody holds the lock exclusively. A file that isn't there is not locked. */

@@ -205,7 +205,7 @@ async function startOrUndo(
   const begun = updateState(paths, record, { ...freshState(), network: network?.record });
   const root = undo.use(mountRoot(context.layout, begun));
   writeNetworkFiles(paths, begun);
-  copyUp(begun, root.fd);
+  await copyUp(begun, root.fd);
   const groupPath = cgroupPath(context.layout, record.id);
   const user = userOf(begun, root);
   const oci = ociConfig({ record: begun, paths, user, cgroupPath: groupPath, hostFacts: context.host.facts });

@@ -70,6 +70,22 @@ describeRoot('the files of a container', () => {
     expect(volumes(t.layout.rootDir).toSorted()).toEqual(['bare', 'named']);
   });
 
+  it('are all there in a volume that several containers fill at once, or that a killed one has not filled', async () => {
+    await using t = await testEngine({
+      tree: (dir) => {
+        for (let file = 0; file < 200; file += 1) put(dir, `many/${String(file)}`, 'x');
+      },
+    });
+    const mounts = [{ type: 'volume', source: 'shared', target: '/many' } as const];
+    const count = async (): Promise<string> => (await sh(t.engine, 'ls /many | wc -l', { mounts })).stdout;
+    expect(await Promise.all([count(), count(), count(), count()])).toEqual(Array(4).fill('200\n'));
+    const dir = join(t.layout.rootDir, 'volumes/shared');
+    rmSync(join(dir, '_data/7'));
+    expect(await count()).toBe('199\n'); // what is gone stays gone
+    writeFileSync(join(dir, 'unfinished'), '');
+    expect(await count()).toBe('200\n');
+  });
+
   it('are gone with their volume when they are removed with it', async () => {
     await using t = await testEngine();
     const spec = { image: 'busybox', mounts: [{ type: 'volume', target: '/data' } as const] };
