@@ -63,7 +63,10 @@ async function prepare({ context, record }: CommitParts, options: CommitOptions)
 }
 
 /** What the container was made with, as the defaults of the next one: Docker does so, too. */
-function settingsOf({ process: command, spec, labels }: ContainerRecord, defaults: ContainerDefaults): ContainerDefaults {
+function settingsOf(
+  { process: command, spec, labels }: ContainerRecord,
+  defaults: ContainerDefaults,
+): ContainerDefaults {
   const hasPath = [...(defaults.Env ?? []), ...(spec.env ?? [])].some((entry) => /^PATH(?:=|$)/.test(entry));
   const ports = (spec.ports ?? []).map(({ containerPort, protocol }) => `${String(containerPort)}/${protocol}`);
   const exposed = { ...defaults.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) };
