@@ -1,8 +1,10 @@
-/** One way to start a container: the work that is timed, from the call until the container has ended and is gone. */
+/** One way to start a container. */
 export interface Contender {
   readonly name: string;
-  /** Starts `/bin/true` and waits until all that was made for it is gone. */
+  /** What is timed: starts `/bin/true`, and waits until its user would say that it is over. */
   start(): Promise<void>;
+  /** Waits, untimed, for what `start` left to be done later, so that it isn't done in another's time. */
+  settle?(): Promise<void>;
 }
 
 /** What was found on this machine, and what was not. Disposing stops what was started for it. */

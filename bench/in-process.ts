@@ -1,4 +1,6 @@
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { openEngine } from '@tsc/engine';
 import type { ContainerSpec, Engine } from '@tsc/engine';
@@ -18,9 +20,15 @@ async function startOne(engine: Engine, network: Network): Promise<void> {
   if (code !== 0) throw new Error(`engine.run: exit code ${code}`);
 }
 
+/** The engine removes directories of containers that are gone when it has nothing better to do. */
+async function untilNoneIsLeft({ rootDir }: Engine): Promise<void> {
+  while (readdirSync(join(rootDir, 'containers')).length > 0) await sleep(5);
+}
+
 const alone = (engine: Engine, network: Network): Contender => ({
   name: `engine.run, ${network}`,
   start: () => startOne(engine, network),
+  settle: () => untilNoneIsLeft(engine),
 });
 
 const crowd = (engine: Engine, network: Network): Contender => ({
@@ -28,6 +36,7 @@ const crowd = (engine: Engine, network: Network): Contender => ({
   start: async () => {
     await Promise.all(Array.from({ length: CROWD }, () => startOne(engine, network)));
   },
+  settle: () => untilNoneIsLeft(engine),
 });
 
 const commandLine = (engine: Engine, network: Network): Contender => {

@@ -31,6 +31,7 @@ export async function measure(contenders: readonly Contender[], options: RoundOp
       try {
         await row.contender.start();
         if (round >= 0) row.samples.push(performance.now() - begin);
+        await row.contender.settle?.();
       } catch (error) {
         row.failure = Error.isError(error) ? error.message : String(error);
       }
