@@ -31,7 +31,7 @@ export function snapshotHost({ wholeHost = Boolean(process.env['CI']) }: Snapsho
     namespace: namespacesOf(processes),
     link: readdirSync('/sys/class/net').filter(inScope),
     'nf_tables rule': nftRules().filter(inScope),
-    cgroup: mounts.flatMap(cgroupMountPoint).flatMap(directoriesBelow).filter(inScope),
+    cgroup: mounts.flatMap(cgroupMountPoint).flatMap(cgroupsBelow).filter(inScope),
     process: processes.filter(({ pid }) => pid !== process.pid).map(processLabel),
     descriptor: ownDescriptors(),
     file: temporaryFiles(),
@@ -65,11 +65,7 @@ const cgroupMountPoint = (mountinfoLine: string): string[] => {
   return /^cgroup2? /.test(after) ? [before.split(' ')[4] ?? ''] : [];
 };
 
-function directoriesBelow(dir: string): string[] {
-  return entriesOf(dir)
-    .filter((entry) => entry.isDirectory())
-    .flatMap(({ name }) => [`${dir}/${name}`, ...directoriesBelow(`${dir}/${name}`)]);
-}
+const readDirectory = (dir: string) => readdirSync(dir, { withFileTypes: true });
 
 const entriesOf = (dir: string): ReturnType<typeof readDirectory> => {
   try {
@@ -78,7 +74,27 @@ const entriesOf = (dir: string): ReturnType<typeof readDirectory> => {
     return []; // gone between two looks
   }
 };
-const readDirectory = (dir: string) => readdirSync(dir, { withFileTypes: true });
+
+const childDirectories = (dir: string): string[] =>
+  entriesOf(dir)
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => `${dir}/${name}`);
+
+function directoriesBelow(dir: string): string[] {
+  return childDirectories(dir).flatMap((child) => [child, ...directoriesBelow(child)]);
+}
+
+/** Groups of services that ran before the tests did: what they make and remove below is theirs. */
+const groupsOfServices: ReadonlySet<string> = new Set(
+  readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .flatMap((line) => cgroupMountPoint(line))
+    .flatMap((mountPoint) => childDirectories(mountPoint))
+    .filter((path) => !/\/tsc[^/]*$/.test(path)),
+);
+
+const cgroupsBelow = (mountPoint: string): string[] =>
+  childDirectories(mountPoint).flatMap((path) => [path, ...(groupsOfServices.has(path) ? [] : directoriesBelow(path))]);
 
 /** Left in the directory that `describeRoot` gives as the temporary one, whatever lies deeper. */
 const temporaryFiles = (): string[] => entriesOf(process.env['TMPDIR'] ?? '').map(({ name }) => name);
