@@ -131,20 +131,20 @@ export class EngineContainer implements Container {
     }
   }
 
-  async #connectIfRunning(): Promise<MonitorConnection | undefined> {
+  #connectIfRunning(): MonitorConnection | undefined {
     const record = readContainerRecord(this.#paths);
     if (record === undefined || observe(this.#paths, record).status !== 'running') return undefined;
     try {
-      return await connectMonitor(this.#paths.socket);
+      return connectMonitor(this.#paths.socket);
     } catch (error) {
       if (!isRuntimeError(error) || error.code !== 'RUNTIME_NO_MONITOR') throw error;
       return undefined;
     }
   }
 
-  async #connect(): Promise<MonitorConnection> {
+  #connect(): MonitorConnection {
     this.#record();
-    const connection = await this.#connectIfRunning();
+    const connection = this.#connectIfRunning();
     if (connection === undefined) throw notRunning(this.id);
     return connection;
   }
@@ -165,7 +165,7 @@ export class EngineContainer implements Container {
 
   /** @returns whether it is over */
   async #stopOnce({ timeoutMs, stopSignal, signal }: StopOptions): Promise<boolean> {
-    using connection = await this.#connectIfRunning();
+    using connection = this.#connectIfRunning();
     const record = readContainerRecord(this.#paths);
     if (connection !== undefined && record !== undefined) {
       const patienceMs = timeoutMs ?? record.spec.stopTimeoutMs ?? DEFAULT_STOP_TIMEOUT_MS;
@@ -179,7 +179,7 @@ export class EngineContainer implements Container {
 
   async kill(signalName: string = SIGKILL): Promise<void> {
     const signalNumber = parseSignal(signalName);
-    using connection = await this.#connect();
+    using connection = this.#connect();
     if (signalNumber === parseSignal(SIGKILL)) await this.#refuseRestarts();
     connection.signal(signalNumber);
     // What was written is on its way; a KILL is also seen to its end, so that the next command finds it done.
@@ -254,7 +254,7 @@ export class EngineContainer implements Container {
 
   async #waitForMonitor(signal: AbortSignal | undefined): Promise<number | undefined> {
     try {
-      using connection = await this.#connectIfRunning();
+      using connection = this.#connectIfRunning();
       if (connection === undefined) return undefined;
       const { exitCode } = await abortable(connection.exit, signal);
       await abortable(connection.closed, signal);
@@ -268,7 +268,7 @@ export class EngineContainer implements Container {
   async attach(options: CallOptions = {}): Promise<Attachment> {
     options.signal?.throwIfAborted();
     const record = this.#record();
-    const connection = await this.#connect();
+    const connection = this.#connect();
     const report = await this.#startedOf(connection, options.signal);
     connection.attach();
     return attachmentOf({

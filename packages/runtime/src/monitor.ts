@@ -5,16 +5,22 @@ import { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import {
+  AF_UNIX,
   FRAME_MAX_BYTES,
   FrameDecoder,
   P_PIDFD,
+  SOCK_STREAM,
   WEXITED,
   WNOHANG,
   __WALL,
+  connect,
   encodeFrame,
   encodeResize,
   encodeSignal,
+  fcntl,
   hasCode,
+  sockaddr_un,
+  socket,
   waitid,
 } from '@tsc/sys';
 import type { MonitorFrame } from '@tsc/sys';
@@ -52,12 +58,17 @@ export class MonitorConnection implements Disposable {
   readonly stdout: Readable;
   readonly stderr: Readable;
   readonly #socket: Socket;
+  /** What is written goes its own way: a write that comes too late must not take along what is still to be read. */
+  readonly #writer: Socket;
   readonly #started: PromiseWithResolvers<StartReport> = deferred();
   readonly #exit: PromiseWithResolvers<ExitStatus> = deferred();
   readonly #decoder = new FrameDecoder();
 
-  constructor(socket: Socket) {
+  /** `writer` is another descriptor of the same connection. */
+  constructor(socket: Socket, writer: Socket) {
     this.#socket = socket;
+    this.#writer = writer;
+    writer.on('error', () => undefined); // the other end has gone, which the reading side sees
     this.started = this.#started.promise;
     this.exit = this.#exit.promise;
     const resume = (): void => void socket.resume();
@@ -80,6 +91,7 @@ export class MonitorConnection implements Disposable {
     });
     socket.on('error', () => undefined); // a connection that breaks has ended: 'close' follows
     socket.on('close', () => {
+      writer.destroy();
       this.#end();
       resolve(undefined);
     });
@@ -88,10 +100,12 @@ export class MonitorConnection implements Disposable {
   /** Lets Node end although the connection is open. */
   unref(): void {
     this.#socket.unref();
+    this.#writer.unref();
   }
 
   ref(): void {
     this.#socket.ref();
+    this.#writer.ref();
   }
 
   /** Asks for the output from now on, on a connection that didn't start the process. */
@@ -114,6 +128,7 @@ export class MonitorConnection implements Disposable {
   }
 
   close(): void {
+    this.#writer.destroy();
     this.#socket.destroy();
   }
 
@@ -122,7 +137,7 @@ export class MonitorConnection implements Disposable {
   }
 
   #send(frame: Buffer, done?: () => void): void {
-    if (this.#socket.writable) this.#socket.write(frame, done);
+    if (this.#writer.writable) this.#writer.write(frame, () => done?.());
     else done?.();
   }
 
@@ -171,21 +186,28 @@ export class MonitorConnection implements Disposable {
   }
 }
 
+const F_DUPFD_CLOEXEC = 1030;
+
 /** Takes over a connection as a descriptor. */
-export const connectionFrom = (fd: number): MonitorConnection =>
-  new MonitorConnection(new Socket({ fd, readable: true, writable: true }));
+export function connectionFrom(fd: number): MonitorConnection {
+  const writer = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return new MonitorConnection(
+    new Socket({ fd, readable: true, writable: false }),
+    new Socket({ fd: writer, readable: false, writable: true }),
+  );
+}
 
 /**
  * Connects to a running monitor by the path of its socket.
  *
  * @throws RuntimeError `RUNTIME_NO_MONITOR`: nobody listens there
  */
-export async function connectMonitor(path: string): Promise<MonitorConnection> {
+export function connectMonitor(path: string): MonitorConnection {
   try {
     // By way of its directory's descriptor: a socket's own path may have 107 bytes.
     const dir = openSync(dirname(path), constants.O_RDONLY | constants.O_DIRECTORY);
     try {
-      return new MonitorConnection(await connected(`/proc/self/fd/${dir}/${basename(path)}`));
+      return connectionFrom(connected(`/proc/self/fd/${dir}/${basename(path)}`));
     } finally {
       closeSync(dir);
     }
@@ -195,17 +217,15 @@ export async function connectMonitor(path: string): Promise<MonitorConnection> {
   }
 }
 
-async function connected(path: string): Promise<Socket> {
-  const socket = new Socket();
-  const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-  socket.once('connect', () => {
-    resolve(undefined);
-  });
-  socket.once('error', reject);
-  socket.connect(path);
-  await promise;
-  socket.off('error', reject);
-  return socket;
+function connected(path: string): number {
+  const fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  try {
+    connect(fd, sockaddr_un(path));
+    return fd;
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
 }
 
 const FIRST_REAP_POLL_MS = 1;

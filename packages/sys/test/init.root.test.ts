@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, expect, it } from '@jest/globals';
 
 import { describeRoot } from '../../../test/root.ts';
-import { CLONE_NEWNS, CLONE_NEWPID, encodeSignal, memfd_create, pidfd_send_signal } from '../src/index.ts';
+import { CLONE_NEWNS, CLONE_NEWPID, encodeFrame, encodeSignal, memfd_create, pidfd_send_signal } from '../src/index.ts';
 import { CLD_EXITED, CLD_KILLED, InitRun, isRunning, privateBytes, warmUp } from './init-run.ts';
 import { temporaryDirectory } from './temporary-directory.ts';
 
@@ -157,9 +157,13 @@ describeRoot('standard input', () => {
 
   it('ends at its end, with what came before', async () => {
     await using run = InitRun.start(['/usr/bin/sha1sum'], { keep: { stdin: true } });
-    run.send('stdin', 'x'.repeat(30_000));
-    run.send('stdinEof');
-    run.send('stdin', 'too late');
+    // In one write: by a second one the process and its monitor may have ended.
+    const frames = [
+      encodeFrame('stdin', Buffer.alloc(30_000, 'x')),
+      encodeFrame('stdinEof'),
+      encodeFrame('stdin', Buffer.from('too late')),
+    ];
+    run.socket.write(Buffer.concat(frames));
     expect(await run.exitCode()).toBe(0);
     expect(run.output()).toBe(`${sha1('x'.repeat(30_000))}  -\n`);
   });

@@ -84,6 +84,10 @@ int client_receive(struct client *client) {
   return 1;
 }
 
+void client_discard_input(struct client *client) {
+  while (client->fd >= 0 && sys(__NR_read, client->fd, client->in, sizeof client->in) > 0) continue;
+}
+
 int client_frame(struct client *client, uint32_t *type, const uint8_t **data, size_t *n) {
   uint32_t word;
   if (client->in_length < 4) return 0;

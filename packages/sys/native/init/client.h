@@ -31,6 +31,9 @@ void client_flush(struct client *client);
 int clients_have_room(int ended);
 // Reads what came. 0 when the client has gone.
 int client_receive(struct client *client);
+// Takes what was sent and not read yet: an end of ours that is closed over it would tell the other one of a broken
+// connection, in place of what is on its way to it.
+void client_discard_input(struct client *client);
 // The first whole frame in the buffer: 1 with its type and bytes, 0 when none is whole, -1 when it is nonsense.
 int client_frame(struct client *client, uint32_t *type, const uint8_t **data, size_t *n);
 void client_consume(struct client *client, size_t n);

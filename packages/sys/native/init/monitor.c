@@ -292,4 +292,5 @@ void monitor(const struct settings *s, struct streams *streams, struct child *ch
   }
   if (needs_cleaning && !cleaned) run_cleanup(s);
   send_rest();
+  for (struct client *c = clients; c < clients + MAX_CLIENTS; c++) client_discard_input(c);
 }
