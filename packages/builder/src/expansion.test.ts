@@ -67,7 +67,7 @@ describe('expandWord', () => {
     ['aXbXc', '${V//X/--}', 'a--b--c'],
     ['aXbXc', '${V/X*/-}', 'a-'],
     ['aaa', '${V//a/b}', 'bbb'],
-    ['abc', '${V//?/x}', 'xxx'],
+    ['abc', '${V//?/z}', 'zzz'],
     ['abc', '${V/z/x}', 'abc'],
     ['xxyy', '${V//ww}', undefined],
     ['xxyy', '${V#\\q}', undefined],
