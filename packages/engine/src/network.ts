@@ -45,7 +45,7 @@ import { kernelName, networkDir } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { lock, tryLock } from './lock.ts';
 import type { FileLock } from './lock.ts';
-import { isHeldByMonitor } from './port-holder.ts';
+import { isHeldByStranger } from './port-holder.ts';
 import { reservePorts, settlePort } from './port-reservation.ts';
 import { readRecord } from './record-file.ts';
 
@@ -189,10 +189,13 @@ export class BridgeNetworking {
     };
   }
 
-  /** Whether ports that are in use are published for nobody: a monitor whose container is gone is about to let go of them. */
+  /**
+   * Whether ports that are in use are published for nobody, and no other program has them: then a monitor whose container
+   * is gone is about to let go of them, or just has.
+   */
   isBeingFreed(ports: readonly PortSpec[]): boolean {
     const wanted = ports.flatMap((port) => (port.hostPort === undefined ? [] : [settlePort(port, port.hostPort)]));
-    return !wanted.some((port) => this.#conflicts(port)) && wanted.some(isHeldByMonitor);
+    return !wanted.some((port) => this.#conflicts(port)) && !wanted.some(isHeldByStranger);
   }
 
   /** Takes back what a container has of the network: ports and address. Its links go with its namespace. */

@@ -25,15 +25,20 @@ function socketsOn({ protocol, hostPort }: PortSpec): ReadonlySet<string> {
 }
 
 const isMonitor = (pid: string): boolean =>
-  /^\d+$/.test(pid) && ifReadable(() => readlinkSync(`/proc/${pid}/exe`), '').startsWith('/memfd:tsc-init');
+  ifReadable(() => readlinkSync(`/proc/${pid}/exe`), '').startsWith('/memfd:tsc-init');
 
 function holds(pid: string, sockets: ReadonlySet<string>): boolean {
   const fds = ifReadable(() => readdirSync(`/proc/${pid}/fd`), []);
   return fds.some((fd) => sockets.has(ifReadable(() => readlinkSync(`/proc/${pid}/fd/${fd}`), '')));
 }
 
-/** Whether it is a container's monitor that has a port of the host, and not some other program. */
-export function isHeldByMonitor(port: PortSpec): boolean {
+/**
+ * Whether a program that is no container's monitor has a port of the host. A socket that nobody can be seen to hold is
+ * about to go, with the process that held it.
+ */
+export function isHeldByStranger(port: PortSpec): boolean {
   const sockets = socketsOn(port);
-  return sockets.size > 0 && readdirSync('/proc').some((pid) => isMonitor(pid) && holds(pid, sockets));
+  return (
+    sockets.size > 0 && readdirSync('/proc').some((pid) => /^\d+$/.test(pid) && holds(pid, sockets) && !isMonitor(pid))
+  );
 }

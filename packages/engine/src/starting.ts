@@ -25,6 +25,8 @@ import { copyUp } from './volume-content.ts';
 
 const LISTEN_BACKLOG = 64;
 const PORT_PATIENCE_MS = 2_000;
+/** A monitor that has not begun yet looks like the engine that was killed while it started it. */
+const PORT_HANDOVER_MS = 100;
 const PORT_POLL_MS = 10;
 const DEFAULT_LOG_BYTES = 20 * 1024 ** 2;
 const DEFAULT_LOG_FILES = 5;
@@ -227,13 +229,15 @@ async function connectNetwork(
 ): Promise<NetworkAttachment | undefined> {
   if ((spec.network ?? 'bridge') !== 'bridge') return undefined;
   const ports = spec.ports ?? [];
-  const deadline = performance.now() + PORT_PATIENCE_MS;
+  const begun = performance.now();
   for (let swept = false; ; swept = true) {
     try {
       return await context.network.connect(id, ports, signal);
     } catch (error) {
       if (!isEngineError(error) || error.code !== 'ENGINE_PORT_IN_USE') throw error;
-      if (swept && (performance.now() > deadline || !context.network.isBeingFreed(ports))) throw error;
+      const waitedMs = performance.now() - begun;
+      if (waitedMs > PORT_PATIENCE_MS) throw error;
+      if (swept && waitedMs > PORT_HANDOVER_MS && !context.network.isBeingFreed(ports)) throw error;
       // Somebody who was killed may still have it, and a container that has just gone has it for a moment.
       if (swept) await sleep(PORT_POLL_MS, undefined, { signal });
       else await sweep(context);
