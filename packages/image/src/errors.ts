@@ -17,7 +17,17 @@ export type ImageErrorCode =
   | 'ARCHIVE_INVALID'
   | 'ARCHIVE_CONFLICT'
   | 'NEEDS_ROOT'
-  | 'STORE_INVALID';
+  | 'STORE_INVALID'
+  | 'LAYOUT_INVALID'
+  | 'PLATFORM_NOT_FOUND'
+  | 'REGISTRY_CONFIG_INVALID'
+  | 'REGISTRY_UNREACHABLE'
+  | 'REGISTRY_UNAUTHORIZED'
+  | 'REGISTRY_NOT_FOUND'
+  | 'REGISTRY_REFUSED'
+  | 'REGISTRY_THROTTLED'
+  | 'REGISTRY_FAILED'
+  | 'CREDENTIALS_FAILED';
 
 export interface ImageErrorDetails {
   readonly path?: string | undefined;
