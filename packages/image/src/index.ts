@@ -81,3 +81,28 @@ export { importImage, type ByteSource, type ImportOptions } from './archive/impo
 export { loadArchive, type LoadedImage, type LoadOptions } from './archive/load.ts';
 export { archiveImages, saveArchive, type ArchiveOptions, type NamedImage } from './archive/save.ts';
 export { recompressImage, recompressLayer, type RecompressOptions } from './image/recompress.ts';
+export type { Credential, CredentialQuery, CredentialSource } from './registry/credentials.ts';
+export { openCredentialFile, type CredentialFile, type CredentialFileOptions } from './registry/credential-file.ts';
+export {
+  parseRegistriesConfig,
+  type RegistriesConfig,
+  type RegistryHost,
+  type RegistryMirror,
+} from './registry/registries-config.ts';
+export {
+  openRegistryClient,
+  type ProxyOptions,
+  type RegistryClient,
+  type RegistryClientOptions,
+  type RetryOptions,
+  type SearchResult,
+  type TimeoutOptions,
+} from './registry/client.ts';
+export type {
+  FetchedManifest,
+  ListOptions,
+  OpenBlobOptions,
+  PutManifestOptions,
+  Repository,
+  UploadBlobOptions,
+} from './registry/repository.ts';
