@@ -10,6 +10,7 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'esnext', keepClassNames: true }, module: { type: 'es6' } },
     ],
   },
+  setupFiles: ['<rootDir>/test/suppressed-error.mjs'],
   // Tests read the sources of every package, so that a change is tested without a build in between.
   moduleNameMapper: {
     '^@tsc/([a-z]+)$': '<rootDir>/packages/$1/src/index.ts',
