@@ -17,6 +17,7 @@ export interface Platform {
   readonly os: string;
   readonly variant?: string | undefined;
   readonly 'os.version'?: string | undefined;
+  readonly 'os.features'?: readonly string[] | undefined;
 }
 
 /**
@@ -33,6 +34,8 @@ export interface Descriptor {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
   readonly artifactType?: string | undefined;
   readonly platform?: Platform | undefined;
+  /** The content itself, in base64, where it is small; a copy that nobody needs to look at. */
+  readonly data?: string | undefined;
 }
 
 export const readPlatform = (node: Node): Platform =>
@@ -41,6 +44,7 @@ export const readPlatform = (node: Node): Platform =>
     os: asString(requiredMember(node, 'os')),
     variant: optional(node, 'variant', asString),
     'os.version': optional(node, 'os.version', asString),
+    'os.features': optional(node, 'os.features', (features) => asList(features, asString)),
   });
 
 export const readDescriptor = (node: Node): Descriptor =>
@@ -52,6 +56,7 @@ export const readDescriptor = (node: Node): Descriptor =>
     annotations: optional(node, 'annotations', (map) => asRecord(map, asString)),
     artifactType: optional(node, 'artifactType', asString),
     platform: optional(node, 'platform', readPlatform),
+    data: optional(node, 'data', asString),
   });
 
 /** Go's name of a Node architecture: `x64` is `amd64`. */

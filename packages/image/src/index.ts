@@ -12,10 +12,12 @@ export {
 export { parseIndex, parseManifest, type Index, type Manifest } from './manifest.ts';
 export {
   DOCKER_CONFIG,
+  DOCKER_LAYER,
   DOCKER_LAYER_GZIP,
   DOCKER_MANIFEST,
   DOCKER_MANIFEST_LIST,
   OCI_CONFIG,
+  OCI_EMPTY,
   OCI_INDEX,
   OCI_LAYER,
   OCI_LAYER_GZIP,
@@ -29,6 +31,26 @@ export {
   parseReference,
   type Reference,
 } from './reference.ts';
+export { formatPlatform, hostPlatform, matchPlatform, normalizePlatform, parsePlatform } from './platform.ts';
+export { blobFromBytes, readBlob, type Blob, type OpenOptions } from './image/blob.ts';
+export {
+  artifactBlobs,
+  artifactDocuments,
+  artifactIndex,
+  artifactManifest,
+  composeArtifact,
+  describeArtifact,
+  imageArtifact,
+  isIndexArtifact,
+  type Artifact,
+  type ArtifactParts,
+} from './image/artifact.ts';
+export {
+  artifactImage,
+  readArtifact,
+  type ArtifactSource,
+  type ReadArtifactOptions,
+} from './image/read-artifact.ts';
 export type { Compression } from './layer/compression.ts';
 export {
   readLayer,

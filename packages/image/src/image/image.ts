@@ -1,6 +1,4 @@
-import { Readable } from 'node:stream';
-
-import { goArchitecture, type Descriptor } from '../descriptor.ts';
+import { goArchitecture } from '../descriptor.ts';
 import { digestOf, type Digest } from '../digest.ts';
 import { compact } from '../document.ts';
 import { ImageError } from '../errors.ts';
@@ -8,14 +6,12 @@ import { parseImageConfig, type ContainerDefaults, type History, type ImageConfi
 import type { Manifest } from '../manifest.ts';
 import { parseManifest } from '../manifest.ts';
 import { OCI_CONFIG, OCI_MANIFEST } from '../media-types.ts';
+import type { Blob } from './blob.ts';
 
 /** A set of file changes: a tar archive, compressed or not, that can be read as often as one likes. */
-export interface Layer {
-  readonly descriptor: Descriptor;
+export interface Layer extends Blob {
   /** Hash of the archive, decompressed. */
   readonly diffId: Digest;
-  /** The bytes that `descriptor` describes. Whoever asks for them reads them to the end or destroys the stream. */
-  open(): Readable;
 }
 
 /**
