@@ -1,7 +1,8 @@
-import type { ImageStore, Layer, RemoveReport } from '@tsc/image';
+import type { ImageStore, Layer, PruneOptions, PruneReport, RemoveReport } from '@tsc/image';
 import type { Readable, Writable } from 'node:stream';
 
 import type { ContainerSpec, PortSpec } from './container-spec.ts';
+import type { DiskUsage } from './disk-usage.ts';
 import type { ContainerInspect, ContainerStatus } from './inspect.ts';
 
 /** Passed to every call that waits. */
@@ -33,6 +34,10 @@ export interface Engine extends AsyncDisposable {
     reference: string,
     options?: CallOptions & { readonly force?: boolean | undefined },
   ): Promise<RemoveReport>;
+  /** Removes images that no container has: those without a name, or with `all` the others too. */
+  pruneImages(options?: Omit<PruneOptions, 'inUse'>): Promise<PruneReport>;
+  /** Measures what images, containers and volumes take on disk. */
+  diskUsage(options?: CallOptions): Promise<DiskUsage>;
   /** Newest first. */
   listContainers(options?: { readonly all?: boolean | undefined }): readonly ContainerSummary[];
   info(): Promise<EngineInfo>;

@@ -1,6 +1,6 @@
 import { availableParallelism, hostname, release, totalmem } from 'node:os';
 
-import type { ImageStore, RemoveReport } from '@tsc/image';
+import type { ImageStore, PruneOptions, PruneReport, RemoveReport } from '@tsc/image';
 
 import type {
   CallOptions,
@@ -18,6 +18,8 @@ import { writeContainerRecord } from './container-record.ts';
 import type { ContainerSpec } from './container-spec.ts';
 import { closeContext, openContext } from './context.ts';
 import type { Context } from './context.ts';
+import { measureDiskUsage } from './disk-usage.ts';
+import type { DiskUsage } from './disk-usage.ts';
 import { EngineError, refused } from './errors.ts';
 import { removeImage } from './image-removal.ts';
 import { summarise } from './inspection.ts';
@@ -92,6 +94,15 @@ class LocalEngine implements Engine {
     options?: CallOptions & { readonly force?: boolean | undefined },
   ): Promise<RemoveReport> {
     return removeImage({ images: this.images, containers: this.listContainers({ all: true }) }, reference, options);
+  }
+
+  pruneImages(options: Omit<PruneOptions, 'inUse'> = {}): Promise<PruneReport> {
+    const inUse = (): readonly string[] => readAllRecords(this.#context.layout).map(({ imageId }) => imageId);
+    return this.images.prune({ ...options, inUse });
+  }
+
+  diskUsage(options?: CallOptions): Promise<DiskUsage> {
+    return measureDiskUsage({ images: this.images, layout: this.#context.layout }, options);
   }
 
   async info(): Promise<EngineInfo> {
