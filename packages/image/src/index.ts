@@ -46,6 +46,13 @@ export {
   type ArtifactParts,
 } from './image/artifact.ts';
 export { artifactImage, readArtifact, type ArtifactSource, type ReadArtifactOptions } from './image/read-artifact.ts';
+export {
+  annotateIndex,
+  composeIndex,
+  withIndexMember,
+  withoutIndexMember,
+  type IndexOptions,
+} from './image/image-index.ts';
 export type { Compression } from './layer/compression.ts';
 export {
   readLayer,
@@ -64,6 +71,7 @@ export {
   manifestDigest,
   readImage,
   withConfig,
+  withSubject,
   type ConfigPatch,
   type EmptyImageOptions,
   type Image,

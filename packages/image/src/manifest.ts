@@ -5,10 +5,13 @@ import {
   asSchemaVersion,
   asString,
   compact,
+  member,
   optional,
   parseDocument,
   requiredMember,
+  type Node,
 } from './document.ts';
+import { ImageError } from './errors.ts';
 
 /**
  * Ties a config to its layers, the lowest first.
@@ -39,9 +42,18 @@ export interface Index {
   readonly annotations?: Readonly<Record<string, string>> | undefined;
 }
 
+/** What is manifest and index at once would be one image to us and another to somebody else (CVE-2021-41190). */
+const refuseMember = (node: Node, name: string): void => {
+  if (member(node, name) === undefined) return;
+  throw new ImageError('DOCUMENT_INVALID', `invalid ${node.where}: it has ${name}, which belongs to another document`, {
+    path: node.where,
+  });
+};
+
 /** @throws {@link ImageError} `DOCUMENT_INVALID` */
 export const parseManifest = (bytes: Uint8Array, where: string = 'manifest'): Manifest => {
   const node = parseDocument(bytes, where);
+  refuseMember(node, 'manifests');
   return compact({
     schemaVersion: asSchemaVersion(requiredMember(node, 'schemaVersion')),
     mediaType: optional(node, 'mediaType', asString),
@@ -56,6 +68,7 @@ export const parseManifest = (bytes: Uint8Array, where: string = 'manifest'): Ma
 /** @throws {@link ImageError} `DOCUMENT_INVALID` */
 export const parseIndex = (bytes: Uint8Array, where: string = 'index', maxBytes?: number): Index => {
   const node = parseDocument(bytes, where, maxBytes);
+  for (const name of ['config', 'layers', 'fsLayers']) refuseMember(node, name);
   return compact({
     schemaVersion: asSchemaVersion(requiredMember(node, 'schemaVersion')),
     mediaType: optional(node, 'mediaType', asString),

@@ -3,7 +3,9 @@ import { compact } from './document.ts';
 import { ImageError, quote } from './errors.ts';
 
 const OSES = new Set(
-  'aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows zos'.split(' '),
+  'aix android darwin dragonfly freebsd illumos ios js linux netbsd openbsd plan9 solaris wasip1 windows zos'.split(
+    ' ',
+  ),
 );
 const ARCHITECTURES = new Set(
   '386 amd64 arm arm64 loong64 mips mips64 mips64le mipsle ppc64 ppc64le riscv64 s390x wasm'.split(' '),
@@ -17,7 +19,7 @@ const ALIASES: ReadonlyMap<string, readonly [architecture: string, variant?: str
   ['armhf', ['arm', 'v7']],
   ['armel', ['arm', 'v6']],
 ]);
-const PART = /^[A-Za-z0-9_.-]+$/;
+const PART = /^[A-Za-z0-9][A-Za-z0-9_.-]*$/;
 
 /** Variants as they are compared: without the one that is meant when none is given; `v` before a number. */
 const normalizeVariant = (architecture: string, variant: string): string => {
@@ -79,9 +81,13 @@ export const parsePlatform = (text: string): Platform => {
 };
 
 const invalid = (text: string): ImageError =>
-  new ImageError('PLATFORM_INVALID', `invalid platform ${quote(text)}: want os/architecture or os/architecture/variant`, {
-    path: text,
-  });
+  new ImageError(
+    'PLATFORM_INVALID',
+    `invalid platform ${quote(text)}: want os/architecture or os/architecture/variant`,
+    {
+      path: text,
+    },
+  );
 
 /** `linux/arm/v7`; {@link parsePlatform}'s counterpart. */
 export const formatPlatform = (platform: Platform): string => {
@@ -160,7 +166,13 @@ export const isSamePlatform = (a: Platform, b: Platform): boolean =>
   JSON.stringify(ordered(a)) === JSON.stringify(ordered(b));
 
 const ordered = (platform: Platform): readonly unknown[] => {
-  const { os, architecture, variant, 'os.version': version, 'os.features': features = [] } = normalizePlatform(platform);
+  const {
+    os,
+    architecture,
+    variant,
+    'os.version': version,
+    'os.features': features = [],
+  } = normalizePlatform(platform);
   return [os, architecture, variant, version, [...features].sort()];
 };
 

@@ -60,7 +60,8 @@ export async function* verifiedBytes(blob: Blob, options: OpenOptions = {}): Asy
     hash.update(chunk);
     yield chunk;
   }
-  const actual = bytes === size ? `sha256:${hash.digest('hex')}` : `one of ${bytes > size ? 'more' : String(bytes)} bytes`;
+  const actual =
+    bytes === size ? `sha256:${hash.digest('hex')}` : `one of ${bytes > size ? 'more' : String(bytes)} bytes`;
   if (actual !== digest) {
     throw new ImageError('CONTENT_MISMATCH', `blob ${digest} of ${String(size)} bytes is ${actual}`, { path: digest });
   }

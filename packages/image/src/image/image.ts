@@ -1,11 +1,18 @@
-import { goArchitecture } from '../descriptor.ts';
+import { goArchitecture, type Descriptor } from '../descriptor.ts';
 import { digestOf, type Digest } from '../digest.ts';
 import { compact } from '../document.ts';
 import { ImageError } from '../errors.ts';
 import { parseImageConfig, type ContainerDefaults, type History, type ImageConfig } from '../image-config.ts';
 import type { Manifest } from '../manifest.ts';
 import { parseManifest } from '../manifest.ts';
-import { OCI_CONFIG, OCI_MANIFEST } from '../media-types.ts';
+import {
+  DOCKER_LAYER,
+  DOCKER_LAYER_GZIP,
+  OCI_CONFIG,
+  OCI_LAYER,
+  OCI_LAYER_GZIP,
+  OCI_MANIFEST,
+} from '../media-types.ts';
 import type { Blob } from './blob.ts';
 
 /** A set of file changes: a tar archive, compressed or not, that can be read as often as one likes. */
@@ -36,21 +43,62 @@ export const manifestDigest = (image: Image): Digest => digestOf(image.manifestB
 
 const bytesOf = (document: unknown): Buffer => Buffer.from(JSON.stringify(document));
 
-/** Makes an image of a config and its layers, with an OCI manifest. */
+/** Makes an image of a config and its layers, with an OCI manifest; layers get OCI's media types. */
 export const composeImage = (
   config: ImageConfig | Buffer,
   layers: readonly Layer[],
   annotations?: Readonly<Record<string, string>>,
-): Image => {
-  const configBytes = Buffer.isBuffer(config) ? config : bytesOf(config);
+): Image => assemble(Buffer.isBuffer(config) ? config : bytesOf(config), layers, { annotations });
+
+/** What a manifest says besides its config and layers. */
+type Extras = Pick<Manifest, 'annotations' | 'subject' | 'artifactType'>;
+
+const assemble = (configBytes: Buffer, given: readonly Layer[], extras: Extras): Image => {
+  const layers = given.map(withOciType);
   const manifest: Manifest = compact({
     schemaVersion: 2 as const,
     mediaType: OCI_MANIFEST,
+    artifactType: extras.artifactType,
     config: { mediaType: OCI_CONFIG, digest: digestOf(configBytes), size: configBytes.length },
     layers: layers.map(({ descriptor }) => descriptor),
-    annotations,
+    subject: extras.subject,
+    annotations: extras.annotations,
   });
   return readImage(bytesOf(manifest), configBytes, layers);
+};
+
+const OCI_TYPES: ReadonlyMap<string, string> = new Map([
+  [DOCKER_LAYER, OCI_LAYER],
+  [DOCKER_LAYER_GZIP, OCI_LAYER_GZIP],
+]);
+
+const withOciType = (layer: Layer): Layer => {
+  const mediaType = OCI_TYPES.get(layer.descriptor.mediaType);
+  return mediaType === undefined ? layer : { ...layer, descriptor: { ...layer.descriptor, mediaType } };
+};
+
+/** Another image with the same manifest around other parts. */
+export const deriveImage = (
+  image: Image,
+  parts: { readonly configBytes?: Buffer; readonly layers?: readonly Layer[]; readonly extras?: Extras },
+): Image => {
+  const { annotations, subject, artifactType } = image.manifest;
+  return assemble(parts.configBytes ?? image.configBytes, parts.layers ?? image.layers, {
+    annotations,
+    subject,
+    artifactType,
+    ...parts.extras,
+  });
+};
+
+/** The config with members replaced; those that this package doesn't know stay. */
+export const patchConfig = (
+  image: Image,
+  patch: { readonly [K in keyof ImageConfig]?: ImageConfig[K] | undefined },
+): Buffer => {
+  const known = JSON.parse(image.configBytes.toString()) as Readonly<Record<string, unknown>>;
+  const defaults = patch.config && compact({ ...(known['config'] as ContainerDefaults | undefined), ...patch.config });
+  return bytesOf({ ...known, ...patch, ...(defaults && { config: defaults }) });
 };
 
 /**
@@ -101,15 +149,13 @@ export const emptyImage = (options: EmptyImageOptions = {}): Image =>
 
 /** A new image with one more layer on top. `history` says what made it, for `docker history`. */
 export const appendLayer = (image: Image, layer: Layer, history: History = {}): Image =>
-  composeImage(
-    {
-      ...image.config,
+  deriveImage(image, {
+    configBytes: patchConfig(image, {
       rootfs: { type: 'layers', diff_ids: [...image.config.rootfs.diff_ids, layer.diffId] },
       history: [...(image.config.history ?? []), history],
-    },
-    [...image.layers, layer],
-    image.manifest.annotations,
-  );
+    }),
+    layers: [...image.layers, layer],
+  });
 
 /** Members of the config to replace; those of `config` replace one by one, and `undefined` takes a member away. */
 export interface ConfigPatch {
@@ -123,24 +169,27 @@ export interface ConfigPatch {
   readonly history?: History | undefined;
 }
 
-/** A new image with another config: `withConfig(image, { config: { Cmd: ['node', 'app.js'] } })`. */
-export const withConfig = (image: Image, patch: ConfigPatch): Image => {
-  const { config, history, ...rest } = patch;
-  const step = history === undefined ? [] : [{ ...history, empty_layer: true }];
-  const changed = compact({
-    ...image.config,
-    ...rest,
-    config: compact({ ...image.config.config, ...config }),
-    history:
-      step.length + (image.config.history?.length ?? 0) === 0 ? undefined : [...(image.config.history ?? []), ...step],
-  });
-  return composeImage(
-    { ...changed, architecture: patch.architecture ?? image.config.architecture, os: patch.os ?? image.config.os },
-    image.layers,
-    image.manifest.annotations,
-  );
+/**
+ * A new image with another config: `withConfig(image, { config: { Cmd: ['node', 'app.js'] } })`. Members of the config
+ * that this package doesn't know stay.
+ */
+export const withConfig = (image: Image, { history, ...patch }: ConfigPatch): Image => {
+  const steps = image.config.history ?? [];
+  const { architecture, os } = image.config;
+  const changed = {
+    ...patch,
+    architecture: patch.architecture ?? architecture,
+    os: patch.os ?? os,
+    config: patch.config ?? {},
+    ...(history === undefined ? {} : { history: [...steps, { ...history, empty_layer: true }] }),
+  };
+  return deriveImage(image, { configBytes: patchConfig(image, changed) });
 };
 
 /** A new image whose manifest has these annotations besides its own. */
 export const annotate = (image: Image, annotations: Readonly<Record<string, string>>): Image =>
-  composeImage(image.configBytes, image.layers, { ...image.manifest.annotations, ...annotations });
+  deriveImage(image, { extras: { annotations: { ...image.manifest.annotations, ...annotations } } });
+
+/** A new image that is about another one, as whose referrer registries list it. */
+export const withSubject = (image: Image, { mediaType, digest, size }: Descriptor): Image =>
+  deriveImage(image, { extras: { subject: { mediaType, digest, size } } });

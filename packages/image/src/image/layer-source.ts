@@ -34,11 +34,10 @@ const layerOf = async (source: () => string | Iterable<SourceMember>, options: P
   const { stream, packed } = packLayer(source(), options);
   stream.resume();
   const { digest, size, diffId, compression } = await packed;
-  const again = { ...options, signal: undefined };
   return {
     descriptor: { mediaType: layerMediaType(compression), digest, size },
     diffId,
-    open: () => packLayer(source(), again).stream,
+    open: ({ signal } = {}) => packLayer(source(), { ...options, signal }).stream,
   };
 };
 

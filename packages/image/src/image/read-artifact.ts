@@ -4,7 +4,7 @@ import { ImageError } from '../errors.ts';
 import { parseImageConfig } from '../image-config.ts';
 import { parseIndex, parseManifest } from '../manifest.ts';
 import { DOCKER_CONFIG, isIndexType, isManifestType, OCI_CONFIG } from '../media-types.ts';
-import { formatPlatform, hostPlatform, matchDescriptor, matchPlatform, platformNotFound } from '../platform.ts';
+import { hostPlatform, matchDescriptor, matchPlatform, platformNotFound } from '../platform.ts';
 import { artifactManifest, isImageLine, isIndexArtifact, type Artifact } from './artifact.ts';
 import { readBlob, type Blob, type OpenOptions } from './blob.ts';
 import { readImage, type Image } from './image.ts';
@@ -209,9 +209,3 @@ const layerOfBlob = (blob: Blob, diffId: Digest): Image['layers'][number] => ({
   diffId,
   open: (options) => blob.open(options),
 });
-
-/** For messages: what an index is for, in the words of its lines. */
-export const indexPlatforms = (index: Artifact): readonly string[] =>
-  index.manifests.flatMap(({ descriptor }) =>
-    isImageLine(descriptor) && descriptor.platform !== undefined ? [formatPlatform(descriptor.platform)] : [],
-  );

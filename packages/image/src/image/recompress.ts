@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 
 import { compress, decompress, detectStream, layerMediaType, type Compression } from '../layer/compression.ts';
 import { Meter } from '../layer/meter.ts';
-import { composeImage, type Image, type Layer } from './image.ts';
+import { deriveImage, type Image, type Layer } from './image.ts';
 
 export interface RecompressOptions {
   /** Of gzip, 1 to 9; default 6. */
@@ -10,11 +10,11 @@ export interface RecompressOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const stream = (layer: Layer, compression: Compression, level: number | undefined): Readable =>
+const stream = (layer: Layer, compression: Compression, { level, signal }: RecompressOptions): Readable =>
   compress(
     Readable.from(
       (async function* () {
-        yield* decompress(await detectStream(layer.open()));
+        yield* decompress(await detectStream(layer.open({ signal })));
       })(),
       { objectMode: false },
     ),
@@ -26,17 +26,18 @@ const stream = (layer: Layer, compression: Compression, level: number | undefine
 export const recompressLayer = async (
   layer: Layer,
   compression: Compression,
-  { level, signal }: RecompressOptions = {},
+  options: RecompressOptions = {},
 ): Promise<Layer> => {
+  const { level, signal } = options;
   const meter = new Meter();
-  for await (const chunk of stream(layer, compression, level) as AsyncIterable<Buffer>) {
+  for await (const chunk of stream(layer, compression, options) as AsyncIterable<Buffer>) {
     signal?.throwIfAborted();
     meter.add(chunk);
   }
   return {
     descriptor: { mediaType: layerMediaType(compression), digest: meter.digest(), size: meter.bytes },
     diffId: layer.diffId,
-    open: () => stream(layer, compression, level),
+    open: ({ signal: stop } = {}) => stream(layer, compression, { level, signal: stop }),
   };
 };
 
@@ -48,14 +49,14 @@ export const recompressImage = async (
 ): Promise<Image> => {
   const layers: Layer[] = [];
   for (const layer of image.layers) {
-    const is = await compressionOf(layer);
+    const is = await compressionOf(layer, options);
     layers.push(is === compression ? layer : await recompressLayer(layer, compression, options));
   }
-  return composeImage(image.configBytes, layers, image.manifest.annotations);
+  return deriveImage(image, { layers });
 };
 
-const compressionOf = async (layer: Layer): Promise<Compression> => {
-  const source = layer.open();
+const compressionOf = async (layer: Layer, { signal }: RecompressOptions): Promise<Compression> => {
+  const source = layer.open({ signal });
   try {
     return (await detectStream(source)).compression;
   } finally {
