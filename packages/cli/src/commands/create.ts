@@ -5,6 +5,7 @@ import { openCidFile } from '../request/cid-file.ts';
 import { defineContainerCommand } from '../request/container.ts';
 import { withImage } from '../request/missing-image.ts';
 import { publishExposed } from '../request/publish-all.ts';
+import { abortOnSignal } from '../terminal/signals.ts';
 
 export const command: Command = defineContainerCommand({
   summary: 'Create a new container',
@@ -13,11 +14,17 @@ export const command: Command = defineContainerCommand({
   run: (request, { surroundings }) =>
     withEngine(surroundings, async (engine) => {
       using cidFile = request.cidFile === undefined ? undefined : openCidFile(request.cidFile);
-      const container = await withImage(request.spec.image, async () =>
-        engine.createContainer(await publishExposed(engine, request)),
-      );
-      cidFile?.write(container.id);
-      printLine(container.id);
-      return 0;
+      using abort = abortOnSignal();
+      const create = async (): ReturnType<typeof engine.createContainer> =>
+        engine.createContainer(await publishExposed(engine, request));
+      try {
+        const container = await withImage(engine, { ...request.image, signal: abort.signal }, create);
+        cidFile?.write(container.id);
+        printLine(container.id);
+        return 0;
+      } catch (error) {
+        if (abort.exitCode === undefined) throw error;
+        return abort.exitCode;
+      }
     }),
 });

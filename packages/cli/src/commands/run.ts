@@ -65,10 +65,12 @@ async function run(
       const options = { signal: abort.signal, attach: session !== undefined, windowSize: windowSize() };
       return engine.run(spec, options);
     };
-    const running = await withImage(request.spec.image, start).catch((error: unknown) => {
-      if (abort.exitCode !== undefined) return abort.exitCode;
-      return rethrowWithExitCode(error);
-    });
+    const running = await withImage(engine, { ...request.image, signal: abort.signal }, start).catch(
+      (error: unknown) => {
+        if (abort.exitCode !== undefined) return abort.exitCode;
+        return rethrowWithExitCode(error);
+      },
+    );
     if (typeof running === 'number') return running;
     cidFile?.write(running.container.id);
     abort[Symbol.dispose]();

@@ -46,6 +46,21 @@ describe('a container request', () => {
     });
   });
 
+  it('says how to come by the image', async () => {
+    expect((await request('debian')).image).toEqual({
+      image: 'debian',
+      pull: 'missing',
+      platform: undefined,
+      quiet: false,
+    });
+    expect((await request('--pull', 'never', '-q', '--platform=linux/arm64', 'debian')).image).toEqual({
+      image: 'debian',
+      pull: 'never',
+      platform: 'linux/arm64',
+      quiet: true,
+    });
+  });
+
   it('puts every flag into units', async () => {
     const envFile = join(directory, 'env');
     writeFileSync(envFile, 'A=file\nB=file\n');
@@ -97,7 +112,7 @@ describe('a container request', () => {
   it.each([
     [['--rm', '--restart=always', 'x'], 'conflicting options: cannot specify both --restart and --rm'],
     [['--cpus=1', '--cpu-quota=5', 'x'], 'conflicting options: Nano CPUs and CPU Quota cannot both be set'],
-    [['--pull=always', 'x'], 'not supported yet'],
+    [['--pull=sometimes', 'x'], 'must be one of "always", "missing" or "never"'],
     [['--gpus=all', 'x'], 'flag --gpus is not supported yet'],
     [['-v', '/a:/x', '--tmpfs', '/x/', 'x'], 'duplicate mount point: /x/'],
     [['-w', 'relative', 'x'], "the working directory 'relative' is invalid"],

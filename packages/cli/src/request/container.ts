@@ -2,10 +2,11 @@ import type { ContainerSpec } from '@tsc/engine';
 
 import { defineCommand } from '../command.ts';
 import type { Command, Invocation } from '../command.ts';
-import { badValue, notSupported } from '../errors.ts';
+import { badValue } from '../errors.ts';
 import { list, text, toggle, value } from '../flags/flag.ts';
 import type { Flags, FlagValues } from '../flags/flag.ts';
 import { lifecycleGroup } from './lifecycle.ts';
+import type { ImageRequest, PullPolicy } from './missing-image.ts';
 import { networkGroup } from './network.ts';
 import { processGroup } from './process.ts';
 import { resourceGroup } from './resources.ts';
@@ -17,7 +18,7 @@ export interface ContainerRequest {
   readonly spec: ContainerSpec;
   readonly publishAll: boolean;
   readonly cidFile: string | undefined;
-  /** Says nothing about an image that isn't there, but for the error. */
+  readonly image: ImageRequest;
   /** Streams to join; the command's own choice when none is named. */
   readonly attach: readonly StreamName[];
 }
@@ -29,14 +30,17 @@ const NOT_YET = [
   'device-write-bps', 'device-write-iops', 'disable-content-trust', 'expose', 'gpus', 'health-cmd', 'health-interval',
   'health-retries', 'health-start-interval', 'health-start-period', 'health-timeout', 'io-maxbandwidth', 'io-maxiops',
   'ip', 'ip6', 'ipc', 'isolation', 'kernel-memory', 'link', 'link-local-ip', 'mac-address', 'net-alias',
-  'network-alias', 'no-healthcheck', 'pid', 'platform', 'runtime', 'storage-opt', 'use-api-socket', 'userns', 'uts',
+  'network-alias', 'no-healthcheck', 'pid', 'runtime', 'storage-opt', 'use-api-socket', 'userns', 'uts',
   'volume-driver', 'volumes-from',
 ]; // prettier-ignore
 
 const ownFlags = {
   attach: list('Attach to STDIN, STDOUT or STDERR', { short: 'a' }, parseStream),
   cidfile: text('Write the container ID to the file'),
-  pull: value('Pull image before running ("always", "missing", "never")', requireNoPull, { shownDefault: '"missing"' }),
+  platform: text('Set platform if server is multi-platform capable'),
+  pull: value('Pull image before running ("always", "missing", "never")', parsePullPolicy, {
+    shownDefault: '"missing"',
+  }),
   quiet: toggle('Suppress the pull output', { short: 'q' }),
 };
 
@@ -82,7 +86,8 @@ export function readRequest({
     ...storageGroup.read(values),
     ...lifecycleGroup.read(values),
   };
-  return { spec, publishAll, cidFile: own.cidfile, attach: own.attach };
+  const { pull = 'missing', platform, quiet } = own;
+  return { spec, publishAll, cidFile: own.cidfile, image: { image, pull, platform, quiet }, attach: own.attach };
 }
 
 function parseStream(word: string): StreamName {
@@ -91,8 +96,7 @@ function parseStream(word: string): StreamName {
   throw badValue('valid streams are STDIN, STDOUT and STDERR');
 }
 
-function requireNoPull(word: string): string {
-  if (word === 'missing' || word === 'never') return word;
-  if (word === 'always') throw notSupported('pulling (there is no registry client so far)');
+function parsePullPolicy(word: string): PullPolicy {
+  if (word === 'always' || word === 'missing' || word === 'never') return word;
   throw badValue(`invalid pull option: '${word}': must be one of "always", "missing" or "never"`);
 }

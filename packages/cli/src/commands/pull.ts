@@ -1,0 +1,91 @@
+import type { Engine } from '@tsc/engine';
+import type { Platform, RegistryClient } from '@tsc/image';
+
+import { defineCommand, withEngine } from '../command.ts';
+import type { Command } from '../command.ts';
+import { failed } from '../errors.ts';
+import { text, toggle } from '../flags/flag.ts';
+import { note, printLine } from '../output.ts';
+import { followPull, pullSummary } from '../progress/pull.ts';
+import { openView, silentView } from '../progress/view.ts';
+import { withRegistries } from '../registry/client.ts';
+import { contentTrustFlag, refuseContentTrust } from '../registry/content-trust.ts';
+import { readPlatform, readReference, refuseTag } from '../request/reference.ts';
+import type { WrittenReference } from '../request/reference.ts';
+import { abortOnSignal } from '../terminal/signals.ts';
+
+export const command: Command = defineCommand({
+  usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
+  summary: 'Download an image from a registry',
+  aliases: ['tsc image pull', 'tsc pull'],
+  flags: {
+    'all-tags': toggle('Download all tagged images in the repository', { short: 'a' }),
+    'disable-content-trust': contentTrustFlag('Skip image verification'),
+    platform: text('Set platform if server is multi-platform capable'),
+    quiet: toggle('Suppress verbose output', { short: 'q' }),
+  },
+  least: 1,
+  most: 1,
+  run: async ({ values, positional: [name = ''], surroundings }) => {
+    refuseContentTrust(values['disable-content-trust']);
+    const written = await readReference(name);
+    if (values['all-tags']) refuseTag(written);
+    const platform = await readPlatform(values.platform);
+    return withEngine(surroundings, (engine) =>
+      withRegistries(async (client) => {
+        using abort = abortOnSignal();
+        const means = { images: engine.images, client, platform, quiet: values.quiet, signal: abort.signal };
+        try {
+          await (values['all-tags'] ? pullAllTags(written, means) : pullOne(written, means));
+          return 0;
+        } catch (error) {
+          if (abort.exitCode === undefined) throw error;
+          note('tsc: interrupted: what has arrived is kept, and the next pull goes on from there');
+          return abort.exitCode;
+        }
+      }),
+    );
+  },
+});
+
+interface Means {
+  readonly images: Engine['images'];
+  readonly client: RegistryClient;
+  readonly platform: Platform | undefined;
+  readonly quiet: boolean;
+  readonly signal: AbortSignal;
+}
+
+async function pullOne(written: WrittenReference, means: Means): Promise<void> {
+  if (written.nameOnly && !means.quiet) printLine(`Using default tag: ${written.reference.tag ?? ''}`);
+  const changed = await pull(written, means);
+  finish(written, changed, means.quiet);
+}
+
+/** Every tag that the repository has, one after the other. */
+async function pullAllTags(written: WrittenReference, means: Means): Promise<void> {
+  const { reference } = written;
+  let changed: boolean | undefined;
+  for await (const tag of means.client.repository(reference).tags({ signal: means.signal })) {
+    const tagged = { ...written, reference: { ...reference, tag } };
+    changed = (await pull(tagged, means)) || changed === true;
+  }
+  const withoutTag = (name: string): string => name.slice(0, name.lastIndexOf(':'));
+  const repository = { ...written, familiar: withoutTag(written.familiar), full: withoutTag(written.full) };
+  if (changed === undefined) throw failed(`${repository.familiar} has no tags`);
+  finish(repository, changed, means.quiet);
+}
+
+/** Returns whether anything has changed. */
+async function pull({ reference }: WrittenReference, means: Means): Promise<boolean> {
+  const { pullImage } = await import('@tsc/image');
+  const { images, client, platform, signal } = means;
+  using view = means.quiet ? silentView : openView(process.stdout);
+  const { changed } = await followPull(pullImage(images, client, reference, { platform, signal }), reference, view);
+  return changed;
+}
+
+function finish({ familiar, full }: WrittenReference, changed: boolean, quiet: boolean): void {
+  if (!quiet) printLine(pullSummary(changed, familiar));
+  printLine(full);
+}

@@ -1,0 +1,43 @@
+import type { Platform, Reference } from '@tsc/image';
+
+import { badValue, CliError } from '../errors.ts';
+
+/** An image's name as somebody wrote it. */
+export interface WrittenReference {
+  readonly reference: Reference;
+  /** `debian:12` */
+  readonly familiar: string;
+  /** `docker.io/library/debian:12` */
+  readonly full: string;
+  /** Neither tag nor digest was written, so that the tag is implied. */
+  readonly nameOnly: boolean;
+}
+
+/** @throws {@link ImageError} `REFERENCE_INVALID` */
+export async function readReference(word: string): Promise<WrittenReference> {
+  const { formatFamiliarReference, formatReference, parseReference } = await import('@tsc/image');
+  const reference = parseReference(word);
+  return {
+    reference,
+    familiar: formatFamiliarReference(reference),
+    full: formatReference(reference),
+    nameOnly: !/[:@][^/]*$/.test(word),
+  };
+}
+
+/** For `--all-tags`, which takes a repository. */
+export function refuseTag({ nameOnly }: WrittenReference): void {
+  if (!nameOnly) throw new CliError('CLI_FAILED', "tag can't be used with --all-tags/-a", { exitCode: 1 });
+}
+
+/** Reads `--platform` before anything is done. */
+export async function readPlatform(word: string | undefined): Promise<Platform | undefined> {
+  if (word === undefined || word === '') return undefined;
+  const { isImageError, parsePlatform } = await import('@tsc/image');
+  try {
+    return parsePlatform(word);
+  } catch (error) {
+    if (!isImageError(error)) throw error;
+    throw badValue(error.message);
+  }
+}
