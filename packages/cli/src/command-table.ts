@@ -1,6 +1,6 @@
 import type { Command } from './command.ts';
 
-interface CommandEntry {
+export interface CommandEntry {
   readonly summary: string;
   readonly load: () => Promise<{ readonly command: Command }>;
 }
@@ -26,6 +26,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: "Export a container's filesystem as a tar archive",
     load: () => import('./commands/export.ts'),
   },
+  history: { summary: 'Show the history of an image', load: () => import('./commands/history.ts') },
   images: { summary: 'List images', load: () => import('./commands/images.ts') },
   import: {
     summary: 'Import the contents from a tarball to create a filesystem image',
@@ -38,12 +39,16 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
   },
   kill: { summary: 'Kill one or more running containers', load: () => import('./commands/kill.ts') },
   load: { summary: 'Load an image from a tar archive or STDIN', load: () => import('./commands/load.ts') },
+  login: { summary: 'Authenticate to a registry', load: () => import('./commands/login.ts') },
+  logout: { summary: 'Log out from a registry', load: () => import('./commands/logout.ts') },
   logs: { summary: 'Fetch the logs of a container', load: () => import('./commands/logs.ts') },
   port: {
     summary: 'List port mappings or a specific mapping for the container',
     load: () => import('./commands/port.ts'),
   },
   ps: { summary: 'List containers', load: () => import('./commands/ps.ts') },
+  pull: { summary: 'Download an image from a registry', load: () => import('./commands/pull.ts') },
+  push: { summary: 'Upload an image to a registry', load: () => import('./commands/push.ts') },
   rename: { summary: 'Rename a container', load: () => import('./commands/rename.ts') },
   restart: { summary: 'Restart one or more containers', load: () => import('./commands/restart.ts') },
   rm: { summary: 'Remove one or more containers', load: () => import('./commands/rm.ts') },
@@ -53,6 +58,7 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
     summary: 'Save one or more images to a tar archive (streamed to STDOUT by default)',
     load: () => import('./commands/save.ts'),
   },
+  search: { summary: 'Search Docker Hub for images', load: () => import('./commands/search.ts') },
   start: { summary: 'Start one or more stopped containers', load: () => import('./commands/start.ts') },
   stop: { summary: 'Stop one or more running containers', load: () => import('./commands/stop.ts') },
   tag: {
@@ -68,12 +74,30 @@ export const commands: Readonly<Record<string, CommandEntry>> = {
 
 export interface CommandGroup {
   readonly summary: string;
-  /** Verbs, with the commands that they are. */
-  readonly verbs: Readonly<Record<string, keyof typeof commands>>;
+  /** Verbs: a command that has a short name too, one that is known by this name only, or a group of its own. */
+  readonly verbs: Readonly<Record<string, keyof typeof commands | CommandEntry | CommandGroup>>;
 }
 
-/** `tsc container ls` and `tsc image rm`: the same commands by their longer names. */
+/** `tsc container ls`, `tsc image prune`: commands of several words. */
 export const commandGroups: Readonly<Record<string, CommandGroup>> = {
+  buildx: {
+    summary: 'Extended tools for images',
+    verbs: {
+      imagetools: {
+        summary: 'Commands to work on images in registry',
+        verbs: {
+          create: {
+            summary: 'Create a new image based on source images',
+            load: () => import('./commands/imagetools-create.ts'),
+          },
+          inspect: {
+            summary: 'Show details of an image in the registry',
+            load: () => import('./commands/imagetools-inspect.ts'),
+          },
+        },
+      },
+    },
+  },
   container: {
     summary: 'Manage containers',
     verbs: {
@@ -104,15 +128,51 @@ export const commandGroups: Readonly<Record<string, CommandGroup>> = {
     summary: 'Manage images',
     verbs: {
       build: 'build',
+      history: 'history',
       import: 'import',
       inspect: 'inspect',
       list: 'images',
       load: 'load',
       ls: 'images',
+      prune: { summary: 'Remove unused images', load: () => import('./commands/image-prune.ts') },
+      pull: 'pull',
+      push: 'push',
       remove: 'rmi',
       rm: 'rmi',
       save: 'save',
       tag: 'tag',
+    },
+  },
+  manifest: {
+    summary: 'Manage image manifests and manifest lists',
+    verbs: {
+      annotate: {
+        summary: 'Add additional information to a local image manifest',
+        load: () => import('./commands/manifest-annotate.ts'),
+      },
+      create: {
+        summary: 'Create a local manifest list for annotating and pushing to a registry',
+        load: () => import('./commands/manifest-create.ts'),
+      },
+      inspect: {
+        summary: 'Display an image manifest, or manifest list',
+        load: () => import('./commands/manifest-inspect.ts'),
+      },
+      push: {
+        summary: 'Push a manifest list to a repository',
+        load: () => import('./commands/manifest-push.ts'),
+      },
+      rm: {
+        summary: 'Delete one or more manifest lists from local storage',
+        load: () => import('./commands/manifest-rm.ts'),
+      },
+    },
+  },
+  system: {
+    summary: 'Manage the engine',
+    verbs: {
+      df: { summary: 'Show disk usage', load: () => import('./commands/system-df.ts') },
+      info: 'info',
     },
   },
 };

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
 import { commandGroups, commands } from './command-table.ts';
+import type { CommandGroup } from './command-table.ts';
 import { dispatch } from './dispatch.ts';
 
 let output = { stdout: '', stderr: '' };
@@ -21,6 +22,11 @@ afterEach(() => {
 });
 
 const call = async (...words: readonly string[]) => ({ exitCode: await dispatch(words, {}), ...output });
+
+const namesIn = (path: readonly string[], { verbs }: CommandGroup): readonly (readonly string[])[] =>
+  Object.entries(verbs).flatMap(([verb, found]) =>
+    typeof found !== 'string' && 'verbs' in found ? namesIn([...path, verb], found) : [[...path, verb]],
+  );
 
 describe('dispatch', () => {
   it('prints the list of commands', async () => {
@@ -44,15 +50,29 @@ describe('dispatch', () => {
   it('knows commands by their group', async () => {
     expect((await call('container', 'run', '--help')).stdout).toMatch(/^Usage: {2}tsc container run \[OPTIONS\] IMAGE/);
     expect((await call('image')).stdout).toContain('Usage:  tsc image COMMAND');
-    for (const { verbs } of Object.values(commandGroups)) {
-      for (const of of Object.values(verbs)) expect(Object.keys(commands)).toContain(of);
-    }
+    expect((await call('buildx', 'imagetools')).stdout).toContain('Usage:  tsc buildx imagetools COMMAND');
+    output.stdout = '';
+    expect((await call('buildx')).stdout).toContain('  imagetools   Commands to work on images in registry');
   });
+
+  const longNames = Object.entries(commandGroups).flatMap(([name, group]) => namesIn([name], group));
+  it.each(longNames.map((words) => [words.join(' '), words] as const))(
+    'tsc %s --help shows its usage',
+    async (_, words) => {
+      process.geteuid = () => 1000;
+      const { exitCode, stdout, stderr } = await call(...words, '--help');
+      expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+      expect(stdout.startsWith(`Usage:  tsc ${words.join(' ')} `)).toBe(true);
+      expect((await call('help', ...words)).stdout).toContain(stdout);
+    },
+  );
 
   it.each([
     [['imgaes'], 1, "tsc: unknown command: tsc imgaes (did you mean images?).\nSee 'tsc --help'.\n"],
     [['constructor'], 1, "tsc: unknown command: tsc constructor.\nSee 'tsc --help'.\n"],
     [['image', 'lst'], 1, "tsc: unknown command: tsc image lst (did you mean list?).\nSee 'tsc --help'.\n"],
+    [['buildx', 'imagetools', 'lst'], 1, "tsc: unknown command: tsc buildx imagetools lst.\nSee 'tsc --help'.\n"],
+    [['image', 'prune', 'x'], 1, "tsc: 'tsc image prune' accepts no arguments.\nSee 'tsc image prune --help'.\n"],
     [['ps', '--al'], 125, "tsc: unknown flag: --al (did you mean --all?).\nSee 'tsc ps --help'.\n"],
     [['run'], 1, "tsc: 'tsc run' requires at least 1 argument.\nSee 'tsc run --help'.\n"],
     [['rename', 'a'], 1, "tsc: 'tsc rename' requires 2 arguments.\nSee 'tsc rename --help'.\n"],

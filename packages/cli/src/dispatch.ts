@@ -1,6 +1,6 @@
 import type { Surroundings } from './command.ts';
 import { commandGroups, commands } from './command-table.ts';
-import type { CommandGroup } from './command-table.ts';
+import type { CommandEntry, CommandGroup } from './command-table.ts';
 import { CliError } from './errors.ts';
 import { reportFailure } from './failure.ts';
 import { text, toggle } from './flags/flag.ts';
@@ -63,7 +63,7 @@ export async function dispatch(
 
 interface Called {
   readonly calledAs: string;
-  readonly load: (typeof commands)[string]['load'];
+  readonly load: CommandEntry['load'];
   readonly words: readonly string[];
 }
 
@@ -71,21 +71,36 @@ interface Called {
 function resolve([name, ...more]: readonly string[], rest: readonly string[]): Called | number | undefined {
   if (name === undefined) return undefined;
   const group = Object.hasOwn(commandGroups, name) ? commandGroups[name] : undefined;
-  if (group !== undefined) return resolveVerb(name, group, [...more, ...rest]);
+  if (group !== undefined) return resolveVerb([name], group, [...more, ...rest]);
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (entry === undefined) throw unknown('tsc', name, [...Object.keys(commands), ...Object.keys(commandGroups)]);
   return { calledAs: `tsc ${name}`, load: entry.load, words: [...more, ...rest] };
 }
 
-function resolveVerb(name: string, group: CommandGroup, [verb, ...words]: readonly string[]): Called | number {
+/** `path` is the group's own name, of as many words as it is deep. */
+function resolveVerb(
+  path: readonly string[],
+  group: CommandGroup,
+  [verb, ...words]: readonly string[],
+): Called | number {
+  const calledAs = ['tsc', ...path].join(' ');
   if (verb === undefined || verb === '--help' || verb === '-h') {
-    printGroupHelp(name, group);
+    printGroupHelp(calledAs, group);
     return 0;
   }
-  const entry = commands[(Object.hasOwn(group.verbs, verb) ? group.verbs[verb] : undefined) ?? ''];
-  if (entry === undefined) throw unknown(`tsc ${name}`, verb, Object.keys(group.verbs));
-  const typed = verb === 'inspect' ? [`--type=${name}`] : [];
-  return { calledAs: `tsc ${name} ${verb}`, load: entry.load, words: [...typed, ...words] };
+  const found = Object.hasOwn(group.verbs, verb) ? group.verbs[verb] : undefined;
+  if (found === undefined) throw unknown(calledAs, verb, Object.keys(group.verbs));
+  if (typeof found !== 'string' && 'verbs' in found) return resolveVerb([...path, verb], found, words);
+  const entry = entryOf(found);
+  // The one `inspect` is for all kinds of things; a group says which.
+  const typed = found === 'inspect' ? [`--type=${path.join(' ')}`] : [];
+  return { calledAs: `${calledAs} ${verb}`, load: entry.load, words: [...typed, ...words] };
+}
+
+function entryOf(found: keyof typeof commands | CommandEntry): CommandEntry {
+  const entry = typeof found === 'string' ? commands[found] : found;
+  if (entry === undefined) throw new TypeError(`no command ${String(found)}`);
+  return entry;
 }
 
 function unknown(calledAs: string, word: string, known: readonly string[]): CliError {
@@ -118,10 +133,13 @@ function printHelp(): number {
   return 0;
 }
 
-function printGroupHelp(name: string, group: CommandGroup): void {
-  const rows = Object.entries(group.verbs).map(([verb, of]): [string, string] => [verb, commands[of]?.summary ?? '']);
-  print(`Usage:  tsc ${name} COMMAND\n\n${group.summary}\n\nCommands:\n${columns(rows).join('\n')}\n`);
-  print(`\nRun 'tsc ${name} COMMAND --help' for more information on a command.\n`);
+function printGroupHelp(calledAs: string, { summary, verbs }: CommandGroup): void {
+  const rows = Object.entries(verbs).map(([verb, found]): [string, string] => [
+    verb,
+    typeof found !== 'string' && 'verbs' in found ? found.summary : entryOf(found).summary,
+  ]);
+  print(`Usage:  ${calledAs} COMMAND\n\n${summary}\n\nCommands:\n${columns(rows).join('\n')}\n`);
+  print(`\nRun '${calledAs} COMMAND --help' for more information on a command.\n`);
 }
 
 const columns = (rows: readonly (readonly [string, string])[]): readonly string[] => {

@@ -1,10 +1,13 @@
+import type { ImageStore } from '@tsc/image';
+
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
 import { list, text, toggle } from '../flags/flag.ts';
 import type { Filters } from '../format/filter.ts';
 import { formatListing } from '../format/listing.ts';
 import { print } from '../output.ts';
-import { imageMatches, imageRows, matchesPattern, parseImageFilters } from './image-row.ts';
+import { parseTimestamp } from '../words/timestamp.ts';
+import { imageMatches, imageRows, narrowNames, parseImageFilters } from './image-row.ts';
 
 const HEADINGS = {
   Repository: 'REPOSITORY',
@@ -14,6 +17,10 @@ const HEADINGS = {
   CreatedSince: 'CREATED',
   CreatedAt: 'CREATED AT',
   Size: 'SIZE',
+  VirtualSize: 'SIZE',
+  SharedSize: 'SHARED SIZE',
+  UniqueSize: 'UNIQUE SIZE',
+  Containers: 'CONTAINERS',
 };
 
 export const command: Command = defineCommand({
@@ -32,19 +39,21 @@ export const command: Command = defineCommand({
   least: 0,
   most: 1,
   run: ({ values, positional: [wanted], surroundings }) => {
+    const now = new Date();
     const filters = parseImageFilters(values.filter);
+    const until = filters.get('until')?.at(-1);
+    const latest = until === undefined ? undefined : parseTimestamp(until, now);
+    const patterns = [...(filters.get('reference') ?? []), ...(wanted === undefined ? [] : [wanted])];
+    const digests = values.digests || /\{\{[^}]*\.Digest\b/.test(values.format ?? '');
     return withEngine(surroundings, async (engine) => {
-      const moment = async (key: string): Promise<Date | undefined> => createdOf(engine.images, filters, key);
-      const bounds = { before: await moment('before'), since: await moment('since') };
-      const now = new Date();
-      const shown = (await engine.images.list())
+      const before = await createdOf(engine.images, filters, 'before');
+      const since = await createdOf(engine.images, filters, 'since');
+      const bounds = { before: earlier(before, latest), since };
+      const rows = (await engine.images.list())
         .filter((image) => imageMatches(image, filters, bounds))
-        .map((image) => ({
-          ...image,
-          names: image.names.filter((name) => wanted === undefined || matchesPattern(name, wanted)),
-        }))
-        .filter(({ names }) => wanted === undefined || names.length > 0);
-      const rows = shown.flatMap((image) => imageRows(image, { now, truncate: !values['no-trunc'] }));
+        .map((image) => narrowNames(image, patterns))
+        .filter(({ names, repoDigests }) => patterns.length === 0 || names.length + repoDigests.length > 0)
+        .flatMap((image) => imageRows(image, { now, truncate: !values['no-trunc'], digests }));
       const digest = values.digests ? '\t{{.Digest}}' : '';
       const columns = `{{.Repository}}\t{{.Tag}}${digest}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}`;
       const listing = { columns, headings: HEADINGS, rows, idField: 'ID' };
@@ -54,11 +63,11 @@ export const command: Command = defineCommand({
   },
 });
 
-async function createdOf(
-  images: { resolve(reference: string): Promise<{ readonly created: string | undefined }> },
-  filters: Filters,
-  key: string,
-): Promise<Date | undefined> {
+const earlier = (a: Date | undefined, b: Date | undefined): Date | undefined =>
+  a === undefined || (b !== undefined && b < a) ? b : a;
+
+/** When the image that a `before` or `since` filter names was made. */
+async function createdOf(images: ImageStore, filters: Filters, key: string): Promise<Date | undefined> {
   const reference = filters.get(key)?.at(-1);
   return reference === undefined ? undefined : new Date((await images.resolve(reference)).created ?? 0);
 }

@@ -17,20 +17,33 @@ const surroundings = (): RegistrySurroundings => ({
   uid: process.getuid?.() ?? 0,
 });
 
+export interface RegistryAccess {
+  /** Hosts whose certificate nobody checks, and with which HTTP will do: `--insecure`. */
+  readonly insecureDomains?: readonly string[] | undefined;
+}
+
 /**
- * The client of this command line, for the length of `use`: with the user's credentials, the machine's way to speak with
- * registries, and the proxies and certificates of the environment.
+ * The client of this command line: with the user's credentials, the machine's way to speak with registries, and the
+ * proxies and certificates of the environment.
  */
-export async function withRegistries<T>(use: (client: RegistryClient) => Promise<T>): Promise<T> {
+export async function openRegistries({ insecureDomains = [] }: RegistryOptions = {}): Promise<RegistryClient> {
   const { openRegistryClient } = await import('@tsc/image');
   const here = surroundings();
   trustCertificates(here.environment);
-  await using client = openRegistryClient({
+  return openRegistryClient({
     credentials: await openCredentials(),
-    registries: await readRegistries(here),
+    registries: withInsecure(await readRegistries(here), insecureDomains),
     proxy: proxiesOf(here),
     userAgent: `tsc/${version}`,
   });
+}
+
+/** Opens the client for the length of `use`. */
+export async function withRegistries<T>(
+  use: (client: RegistryClient) => Promise<T>,
+  options: RegistryOptions = {},
+): Promise<T> {
+  await using client = await openRegistries(options);
   return await use(client);
 }
 

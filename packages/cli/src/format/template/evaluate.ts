@@ -1,5 +1,6 @@
 import { badValue } from '../../errors.ts';
 import { functions, truth } from './functions.ts';
+import type { TemplateFunctions } from './functions.ts';
 import { parseTemplate } from './parse.ts';
 import type { Block, Command, Node, Operand, Pipeline } from './parse.ts';
 import { goType, show, sortedEntries } from './printing.ts';
@@ -10,11 +11,14 @@ export type Template = (data: unknown) => string;
  * Compiles the part of Go's text/template that people use with `--format`. A function as a field's value is a method:
  * `{{.Label "x"}}`. A field that isn't there is an error when it could be Go's (`.Foo`), `<no value>` when only a map
  * could have it (`.Labels.foo`).
+ *
+ * @param own - functions that come before those of the same name that all templates have
  */
-export function compileTemplate(template: string): Template {
+export function compileTemplate(template: string, own: TemplateFunctions = new Map()): Template {
   const nodes = parseTemplate(template);
+  const known = own.size === 0 ? functions : new Map([...functions, ...own]);
   return (data) => {
-    const run = new Run(data);
+    const run = new Run(data, known);
     run.nodes(nodes, data);
     return run.output;
   };
@@ -29,8 +33,10 @@ const isExecution = (error: unknown): error is Execution =>
 class Run {
   output = '';
   readonly #scopes: Map<string, unknown>[];
-  constructor(data: unknown) {
+  readonly #functions: TemplateFunctions;
+  constructor(data: unknown, known: TemplateFunctions) {
     this.#scopes = [new Map([['$', data]])];
+    this.#functions = known;
   }
 
   nodes(nodes: readonly Node[], dot: unknown): Jump {
@@ -105,7 +111,7 @@ class Run {
       return this.#lazy(head.name === 'and', rest, { dot, piped });
     }
     const operands = (): unknown[] => [...rest.map((operand) => this.#operand(operand, dot)), ...piped];
-    if (head.type === 'function') return call(head.name, operands());
+    if (head.type === 'function') return this.#call(head.name, operands());
     if (head.type === 'fields') return this.#fields(head, dot, operands());
     if (rest.length + piped.length > 0) throw executionError(`can't give argument to non-function ${spell(head)}`);
     return this.#operand(head, dot);
@@ -129,7 +135,7 @@ class Run {
       case 'variable':
         return this.#variable(operand.name);
       case 'function':
-        return call(operand.name, []);
+        return this.#call(operand.name, []);
       case 'pipeline':
         return this.#pipeline(operand.pipeline, dot);
       case 'fields':
@@ -149,6 +155,17 @@ class Run {
     return value;
   }
 
+  #call(name: string, operands: readonly unknown[]): unknown {
+    const body = this.#functions.get(name);
+    if (body === undefined) throw badValue(`template parsing error: template: :1: function "${name}" not defined`);
+    try {
+      return body(...operands);
+    } catch (error) {
+      if (isExecution(error)) throw executionError(error.message);
+      throw error;
+    }
+  }
+
   #variable(name: string): unknown {
     const scope = this.#scopes.findLast((candidate) => candidate.has(name));
     if (scope === undefined) throw badValue(`template parsing error: template: :1: undefined variable "${name}"`);
@@ -164,17 +181,6 @@ class Run {
 
 const executionError = (message: string): Error =>
   badValue(`template parsing error: template: :1: executing "": ${message}`);
-
-function call(name: string, operands: readonly unknown[]): unknown {
-  const body = functions.get(name);
-  if (body === undefined) throw badValue(`template parsing error: template: :1: function "${name}" not defined`);
-  try {
-    return body(...operands);
-  } catch (error) {
-    if (isExecution(error)) throw executionError(error.message);
-    throw error;
-  }
-}
 
 function field(
   of: unknown,

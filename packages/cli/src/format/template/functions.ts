@@ -4,9 +4,10 @@ import { goType, printf, show } from './printing.ts';
 export const wrongCall = (message: string): Error => Object.assign(new Error(message), { code: 'TEMPLATE_WRONG_CALL' });
 
 type TemplateFunction = (...operands: readonly unknown[]) => unknown;
+export type TemplateFunctions = ReadonlyMap<string, TemplateFunction>;
 
 /** The functions of Go's text/template and those that Docker adds. `and` and `or` are the evaluator's own. */
-export const functions: ReadonlyMap<string, TemplateFunction> = new Map<string, TemplateFunction>([
+export const functions: TemplateFunctions = new Map<string, TemplateFunction>([
   ['json', (value) => JSON.stringify(value ?? null)],
   ['join', (values, separator) => array(values, 'join').map(show).join(word(separator, 'join'))],
   ['split', (text, separator) => word(text, 'split').split(word(separator, 'split'))],
