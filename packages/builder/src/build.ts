@@ -1,5 +1,6 @@
 import { withConfig } from '@tsc/image';
 import type { Image } from '@tsc/image';
+import type { BasePullEvent, PullBase, PullPolicy } from './base-pull.ts';
 import { openContext, readDockerfile } from './context.ts';
 import type { DockerfileText } from './context.ts';
 import { parseDockerfile } from './dockerfile.ts';
@@ -27,6 +28,10 @@ export interface BuildOptions {
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Where base images are, and where the image goes. */
   readonly store: BuildStore;
+  /** What brings base images from elsewhere; without it, there are those of the store only. */
+  readonly pull?: PullBase | undefined;
+  /** `missing` unless told: images that the store has for the platform are not looked for elsewhere. */
+  readonly pullPolicy?: PullPolicy | undefined;
   /** What carries out RUN; without it, a Dockerfile that needs RUN is refused. */
   readonly runStep?: RunStep | undefined;
   /**
@@ -37,9 +42,10 @@ export interface BuildOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What a build tells while it goes on. The last event is `built`. */
+/** What a build tells while it goes on: pulls come before `planned`, and the last event is `built`. */
 export type BuildEvent =
   | { readonly type: 'planned'; readonly steps: number; readonly warnings: readonly string[] }
+  | BasePullEvent
   | StepEvent
   | {
       readonly type: 'built';
@@ -53,7 +59,7 @@ export type BuildEvent =
  * Builds an image from a Dockerfile and stores it.
  *
  * The whole file is parsed, planned and checked first, and every base image is looked up, so that what can't work is refused
- * before anything is done. A build that fails or is aborted leaves no image.
+ * before anything is done. A build that fails or is aborted leaves no image, but for the base images that it pulled.
  *
  * @throws {@link BuilderError} see the README for the codes; {@link ImageError} from the store
  * @remarks Privilege: what `store.write` needs, which is root; none for the rest, RUN aside.
@@ -73,11 +79,13 @@ export async function* build(options: BuildOptions): AsyncGenerator<BuildEvent, 
   });
   const means = {
     store: options.store,
+    pull: options.pull,
+    pullPolicy: options.pullPolicy ?? 'missing',
     runStep: options.runStep,
     created: epochOf(buildArgs) ?? options.created,
     signal: options.signal,
   };
-  const bases = await openBases(plan, means);
+  const bases = yield* openBases(plan, means);
   const usesContext = plan.usesContext || triggersUseContext(plan, bases);
   const context = usesContext ? openContext(requireContext(options), source.path) : undefined;
   const steps = plan.nodes.filter((node) => node.type === 'step').length;

@@ -1,4 +1,6 @@
 import { openBase } from './base-image.ts';
+import type { BaseMeans } from './base-image.ts';
+import type { BasePullEvent } from './base-pull.ts';
 import type { SourceTree } from './copy-sources.ts';
 import { parseTrigger } from './dockerfile.ts';
 import type { StageInstruction } from './ast.ts';
@@ -10,16 +12,14 @@ import { checkInstruction } from './preflight.ts';
 import type { RunStep } from './run-step.ts';
 import { errorAt } from './source.ts';
 import { beginStage, withSettings } from './stage-state.ts';
-import type { BuildStore, StageState } from './stage-state.ts';
+import type { StageState } from './stage-state.ts';
 import { carryOut, treeOf } from './step.ts';
 import type { StepContext } from './step.ts';
 
 /** What a plan is carried out with. */
-export interface Means {
-  readonly store: BuildStore;
+export interface Means extends BaseMeans {
   readonly runStep: RunStep | undefined;
   readonly created: Date | undefined;
-  readonly signal: AbortSignal | undefined;
 }
 
 export interface ExecutionOptions extends Means {
@@ -46,26 +46,34 @@ export type StepEvent =
   | { readonly type: 'step-done'; readonly step: number; readonly layers: number };
 
 /**
- * Opens every base image and checks every instruction, so that a build which can't end well doesn't begin.
+ * Checks every instruction and opens every base image, pulling those that have to be, so that a build which can't end well
+ * doesn't begin.
  *
- * @throws {@link BuilderError} `BUILDER_NO_SUCH_IMAGE`, `BUILDER_UNSUPPORTED`
+ * @throws {@link BuilderError} `BUILDER_NO_SUCH_IMAGE`, `BUILDER_PULL_FAILED`, `BUILDER_UNSUPPORTED`
  */
-export async function openBases(plan: BuildPlan, options: Means): Promise<ReadonlyMap<number, StageState>> {
+export async function* openBases(
+  plan: BuildPlan,
+  options: Means,
+): AsyncGenerator<BasePullEvent, ReadonlyMap<number, StageState>, void> {
   const means = { runStep: options.runStep };
   for (const node of plan.nodes) if (node.type === 'step') checkInstruction(node.instruction, means);
   const bases = new Map<number, StageState>();
   for (const node of plan.nodes) {
     if (node.type !== 'base') continue;
-    const state = await openBaseOf(plan, node, options);
+    const state = yield* openBaseOf(plan, node, options);
     bases.set(node.id, state);
     if (isStageBase(plan, node)) for (const trigger of triggersOf(state, node)) checkTrigger(trigger, means);
   }
   return bases;
 }
 
-async function openBaseOf(plan: BuildPlan, node: BaseNode, options: Means): Promise<StageState> {
+async function* openBaseOf(
+  plan: BuildPlan,
+  node: BaseNode,
+  options: Means,
+): AsyncGenerator<BasePullEvent, StageState, void> {
   try {
-    return await openBase(node, options.store);
+    return yield* openBase(node, options);
   } catch (error) {
     const place = plan.nodes.find((other) => other.inputs.some((input) => input === node.id));
     if (!isBuilderError(error) || place === undefined || place.type === 'base') throw error;

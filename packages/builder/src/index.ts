@@ -26,6 +26,7 @@ export type {
   ValueInstruction,
   VolumeInstruction,
 } from './ast.ts';
+export type { BasePullEvent, PullBase, PullPolicy } from './base-pull.ts';
 export { build } from './build.ts';
 export type { BuildEvent, BuildOptions } from './build.ts';
 export type { BuildArgs } from './build-args.ts';

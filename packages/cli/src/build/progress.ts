@@ -5,6 +5,9 @@ import type { BuildEvent } from '@tsc/builder';
 
 import { failed } from '../errors.ts';
 import { oneLine } from '../failure.ts';
+import { plainView } from '../progress/view.ts';
+import type { ProgressView } from '../progress/view.ts';
+import { BasePulls } from './base-pull.ts';
 
 type Built = Extract<BuildEvent, { readonly type: 'built' }>;
 type StepOutput = Extract<BuildEvent, { readonly type: 'step-output' }>;
@@ -16,6 +19,12 @@ export async function quietly(events: AsyncIterable<BuildEvent>): Promise<string
   return idOf(built);
 }
 
+export interface FollowOptions {
+  readonly now?: (() => number) | undefined;
+  /** Where the pull of a base image is shown, its lines beginning with `prefix`. Lines like all others, unless told. */
+  readonly openView?: ((prefix: string) => ProgressView) | undefined;
+}
+
 /**
  * Prints what a build does, line by line, and returns the id of the image. Nothing is asked of the build while the reader of
  * the lines is behind.
@@ -23,8 +32,9 @@ export async function quietly(events: AsyncIterable<BuildEvent>): Promise<string
 export async function followBuild(
   events: AsyncIterable<BuildEvent>,
   to: Writable,
-  now: () => number = () => performance.now(),
+  { now = () => performance.now(), openView = (prefix) => plainView(to, prefix) }: FollowOptions = {},
 ): Promise<string> {
+  using pulls = new BasePulls(openView, now);
   const say = async (text: string | Buffer): Promise<void> => {
     if (!to.write(text)) await once(to, 'drain');
   };
@@ -32,6 +42,7 @@ export async function followBuild(
   let started = now();
   let lines = new OutputLines();
   for await (const event of events) {
+    if (event.type === 'pull-started' || event.type === 'pull-progress') pulls.follow(event);
     if (event.type === 'planned') for (const warning of event.warnings) await say(`WARNING: ${oneLine(warning)}\n`);
     if (event.type === 'step-started') {
       started = now();

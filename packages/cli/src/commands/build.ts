@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
-import type { BuildOptions, EngineRunStepOptions } from '@tsc/builder';
+import type { BuildOptions, EngineRunStepOptions, PullBase } from '@tsc/builder';
+import type { ImageStore } from '@tsc/image';
 
 import { followBuild, quietly } from '../build/progress.ts';
 import { defineCommand, withEngine } from '../command.ts';
@@ -8,6 +9,7 @@ import type { Command } from '../command.ts';
 import { badValue, failed, notSupported } from '../errors.ts';
 import { list, text, toggle, value } from '../flags/flag.ts';
 import { printLine } from '../output.ts';
+import { openView } from '../progress/view.ts';
 import { abortOnSignal } from '../terminal/signals.ts';
 import { parseEnv, parseLabels } from '../words/assignment.ts';
 import { parseNetwork } from '../words/network.ts';
@@ -16,7 +18,7 @@ const NOT_YET = [
   'add-host', 'annotation', 'attest', 'build-context', 'builder', 'cache-from', 'cache-to', 'call',
   'cgroup-parent', 'check', 'compress', 'cpu-period', 'cpu-quota', 'cpu-shares', 'c', 'cpuset-cpus', 'cpuset-mems',
   'disable-content-trust', 'force-rm', 'isolation', 'load', 'memory', 'm', 'memory-swap', 'metadata-file',
-  'no-cache-filter', 'output', 'o', 'provenance', 'pull', 'push', 'rm', 'sbom', 'secret', 'security-opt',
+  'no-cache-filter', 'output', 'o', 'provenance', 'push', 'rm', 'sbom', 'secret', 'security-opt',
   'shm-size', 'squash', 'ssh', 'ulimit',
 ]; // prettier-ignore
 
@@ -38,6 +40,7 @@ export const command: Command = defineCommand({
     progress: value('Set type of progress output ("auto", "plain", "quiet")', parseProgress, {
       shownDefault: '"auto"',
     }),
+    pull: toggle('Always attempt to pull all referenced images'),
     quiet: toggle('Suppress the build output and print image ID on success', { short: 'q' }),
     tag: list('Name and optionally a tag (format: "name:tag")', { short: 't' }),
     target: text('Set the target build stage to build'),
@@ -56,8 +59,11 @@ export const command: Command = defineCommand({
       const runStep = engineRunStep(engine, runStepOptions(values.network, values.allow));
       using abort = abortOnSignal();
       try {
-        const events = build({ ...options, store: engine.images, runStep, signal: abort.signal });
-        const imageId = await (quiet ? quietly(events) : followBuild(events, process.stderr));
+        const means = { store: engine.images, pull: pullBase(engine.images), runStep, signal: abort.signal };
+        const events = build({ ...options, ...means, pullPolicy: values.pull ? 'always' : 'missing' });
+        const bars = values.progress !== 'plain';
+        const shown = { openView: bars ? (prefix: string) => openView(process.stderr, prefix) : undefined };
+        const imageId = await (quiet ? quietly(events) : followBuild(events, process.stderr, shown));
         if (values.iidfile !== undefined) writeFileSync(values.iidfile, imageId);
         if (quiet) printLine(imageId);
         return 0;
@@ -74,11 +80,19 @@ function parseAllow(word: string): 'network.host' {
   throw notSupported(`allowing "${word}" (there is network.host)`);
 }
 
-function parseProgress(word: string): 'plain' | 'quiet' {
-  if (word === 'auto' || word === 'plain') return 'plain';
-  if (word === 'quiet') return word;
+function parseProgress(word: string): 'auto' | 'plain' | 'quiet' {
+  if (word === 'auto' || word === 'plain' || word === 'quiet') return word;
   throw notSupported(`the progress output "${word}" (there are auto, plain and quiet)`);
 }
+
+/** A client is made when there is something to pull, and not before. */
+const pullBase = (images: ImageStore): PullBase =>
+  async function* (reference, options) {
+    const { openRegistries } = await import('../registry/client.ts');
+    const { pullImage } = await import('@tsc/image');
+    await using client = await openRegistries();
+    yield* pullImage(images, client, reference, options);
+  };
 
 /** Whoever asks for the host's network for the whole build has allowed it. */
 const runStepOptions = (

@@ -18,7 +18,7 @@ const surroundings = (): RegistrySurroundings => ({
 });
 
 export interface RegistryAccess {
-  /** Hosts whose certificate nobody checks, and with which HTTP will do: `--insecure`. */
+  /** Hosts that may show any certificate, for this command: `--insecure`. */
   readonly insecureDomains?: readonly string[] | undefined;
 }
 
@@ -26,7 +26,7 @@ export interface RegistryAccess {
  * The client of this command line: with the user's credentials, the machine's way to speak with registries, and the
  * proxies and certificates of the environment.
  */
-export async function openRegistries({ insecureDomains = [] }: RegistryOptions = {}): Promise<RegistryClient> {
+export async function openRegistries({ insecureDomains = [] }: RegistryAccess = {}): Promise<RegistryClient> {
   const { openRegistryClient } = await import('@tsc/image');
   const here = surroundings();
   trustCertificates(here.environment);
@@ -41,7 +41,7 @@ export async function openRegistries({ insecureDomains = [] }: RegistryOptions =
 /** Opens the client for the length of `use`. */
 export async function withRegistries<T>(
   use: (client: RegistryClient) => Promise<T>,
-  options: RegistryOptions = {},
+  options: RegistryAccess = {},
 ): Promise<T> {
   await using client = await openRegistries(options);
   return await use(client);
@@ -85,6 +85,12 @@ async function readRegistries(here: RegistrySurroundings): Promise<RegistriesCon
   }
   if (named === undefined || named === '') return undefined;
   throw failed(`TSC_REGISTRIES names a file that isn't there: ${named}`);
+}
+
+function withInsecure(config: RegistriesConfig | undefined, domains: readonly string[]): RegistriesConfig {
+  const hosts = config?.hosts ?? {};
+  const relaxed = domains.map((domain) => [domain, { ...hosts[domain], insecure: true }] as const);
+  return { hosts: { ...hosts, ...Object.fromEntries(relaxed) } };
 }
 
 function readIfThere(path: string): string | undefined {
