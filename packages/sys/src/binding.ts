@@ -1,8 +1,17 @@
 import { createRequire } from 'node:module';
 
+import type { SysError } from './errors.ts';
 import type { Stat } from './file.ts';
 import type { SpawnedProcess, WaitResult } from './process.ts';
 import type { ReceivedMessage } from './socket.ts';
+
+/** What `run_file_batch` resolves to: operations done, where the next one is, and the descriptor that is open or -1. */
+export interface FileBatchAnswer {
+  readonly done: number;
+  readonly at: number;
+  readonly fd: number;
+  readonly error?: SysError;
+}
 
 /** The addon's functions, as `native/addon` exports them: positional, in the man page's order. */
 export interface Native {
@@ -29,6 +38,14 @@ export interface Native {
   flistxattr(fd: number): string[];
   lremovexattr(path: string, name: string): void;
   flock(fd: number, operation: number): void;
+  syncfs(fd: number): void;
+  run_file_batch(
+    program: Uint8Array,
+    strings: readonly string[],
+    data: readonly Uint8Array[],
+    at: number,
+    fd: number,
+  ): Promise<FileBatchAnswer>;
   copy_file_range(fdIn: number, fdOut: number, len: number): number;
   memfd_create(name: string, flags: number): number;
   fcntl(fd: number, cmd: number, arg: number): number;

@@ -158,6 +158,11 @@ export const flock = (fd: number, operation: number): void => {
   native().flock(fd, operation);
 };
 
+/** Writes all of a file system to its disk; `fd` is any descriptor on it. May take seconds: see {@link syncfsInPool}. */
+export const syncfs = (fd: number): void => {
+  native().syncfs(fd);
+};
+
 /** Copies bytes in the kernel from `fdIn` to `fdOut` at their own offsets; returns how many (0 at the end). */
 export const copy_file_range = (fdIn: number, fdOut: number, len: number): number =>
   native().copy_file_range(fdIn, fdOut, len);

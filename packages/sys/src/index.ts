@@ -1,6 +1,8 @@
 export { hasCode, isSysError } from './errors.ts';
 export type { SysError } from './errors.ts';
 export * from './file.ts';
+export { FileBatch, syncfsInPool } from './file-batch.ts';
+export type { BatchPosition, BatchResult } from './file-batch.ts';
 export * from './mount.ts';
 export * from './process.ts';
 export * from './socket.ts';

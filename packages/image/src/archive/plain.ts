@@ -28,9 +28,9 @@ export const unpackArchive = async (
   const { applyRoot, owner } = options;
   const rootFd = openSync(targetDir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
-    using writer = new TreeWriter(rootFd, { form: 'plain', applyRoot, owner });
+    await using writer = new TreeWriter(rootFd, { form: 'plain', applyRoot, owner });
     const { contentBytes } = await readLayer(stream, writer, options);
-    writer.finish();
+    await writer.finish();
     return { entries: writer.entries, contentBytes };
   } finally {
     closeSync(rootFd);

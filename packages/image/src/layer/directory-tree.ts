@@ -1,6 +1,7 @@
 import { closeSync, constants, fchmodSync, readdirSync } from 'node:fs';
 
 import {
+  AT_EMPTY_PATH,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   fsetxattr,
@@ -54,86 +55,78 @@ export const splitPath = (name: string): readonly string[] => {
 /** What a tree is: a lower layer of overlayfs, in which devices 0:0 are whiteouts, or a directory like any other. */
 export type TreeForm = 'layer' | 'plain';
 
+/** Closed when nobody holds it any more: neither the tree, nor the member that is being written, nor a queued file. */
+export class OpenDirectory implements Disposable {
+  readonly fd: number;
+  /** Tells directories apart, by whatever path each was reached. */
+  readonly id: string;
+  #holders = 1;
+
+  constructor(fd: number) {
+    const { devMajor, devMinor, ino } = statx(fd, '', AT_EMPTY_PATH);
+    this.fd = fd;
+    this.id = `${String(devMajor)}:${String(devMinor)}:${String(ino)}`;
+  }
+
+  /** One more holder, who disposes it once. */
+  hold(): this {
+    this.#holders += 1;
+    return this;
+  }
+
+  [Symbol.dispose](): void {
+    this.#holders -= 1;
+    if (this.#holders === 0) closeSync(this.fd);
+  }
+}
+
+/** What a name in a directory is told by, where paths are ambiguous. */
+export const nameKey = (directory: OpenDirectory, name: string): string => `${directory.id}/${name}`;
+
 /**
  * The directories below one that we fill from a hostile archive, as descriptors. The kernel resolves every path
  * inside the root, also through symbolic links that the archive made; recently used directories stay open, and are
  * forgotten as soon as a directory or a symbolic link is replaced, so that no name means what it meant before.
  */
 export class DirectoryTree implements Disposable {
-  readonly rootFd: number;
+  readonly #root: OpenDirectory;
   readonly #form: TreeForm;
-  readonly #open = new Map<string, number>();
+  readonly #open = new Map<string, OpenDirectory>();
+  /** Of a layer: the directories and links made here, by {@link nameKey}. */
+  readonly #made = new Set<string>();
 
+  /** `rootFd` stays the caller's. */
   constructor(rootFd: number, form: TreeForm = 'layer') {
-    this.rootFd = rootFd;
+    this.#root = new OpenDirectory(rootFd).hold();
     this.#form = form;
   }
 
-  /** The directory at `path` ('' is the root), made with its parents if it is missing. Valid until the next call but few. */
-  directory(parts: readonly string[]): number {
-    if (parts.length === 0) return this.rootFd;
+  get root(): OpenDirectory {
+    return this.#root;
+  }
+
+  /** The directory at a path (none is the root), held for the caller; `undefined` when the path leads to none. */
+  find(parts: readonly string[]): OpenDirectory | undefined {
+    if (parts.length === 0) return this.#root.hold();
     const path = parts.join('/');
-    const cached = this.#open.get(path);
-    if (cached !== undefined) {
+    const known = this.#open.get(path);
+    if (known !== undefined) {
       this.#open.delete(path);
-      this.#open.set(path, cached);
-      return cached;
+      this.#open.set(path, known);
+      return known.hold();
     }
-    const fd = this.#openOrMake(path, parts);
-    this.#keep(path, fd);
-    return fd;
-  }
-
-  /** Opens an existing directory afresh, through links that stay in the tree; the caller closes it. */
-  open(path: string): number {
-    // A layer's tree is one directory of the store; a container's has its volumes mounted in it.
-    const resolve = this.#form === 'layer' ? IN_ROOT | RESOLVE_NO_XDEV : IN_ROOT;
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return openat2(this.rootFd, path, { flags: constants.O_RDONLY | constants.O_DIRECTORY, resolve });
-      } catch (error) {
-        if (!hasCode(error, 'EAGAIN') || attempt === TRIES) throw error;
-      }
-    }
-  }
-
-  /** Closes every cached descriptor but the root. */
-  forget(): void {
-    for (const fd of this.#open.values()) closeSync(fd);
-    this.#open.clear();
-  }
-
-  /** Removes what is at `name`, if anything, with everything below it. */
-  remove(parentFd: number, name: string): void {
-    const stat = statAt(parentFd, name);
-    if (stat !== undefined) this.removeFound(parentFd, name, stat);
-  }
-
-  removeFound(parentFd: number, name: string, stat: Stat): void {
-    const type = stat.mode & S_IFMT;
-    if (type === 0o040000) removeDirectory(parentFd, name);
-    else unlinkat(parentFd, name, 0);
-    // Never the parent's own descriptor: the caller still uses it, so it is kept open by forgetting around it.
-    if (type === 0o040000 || type === 0o120000) this.#forgetBut(parentFd);
-  }
-
-  [Symbol.dispose](): void {
-    this.forget();
-  }
-
-  #openOrMake(path: string, parts: readonly string[]): number {
     try {
-      return this.open(path);
+      return this.#keep(path, this.open(path));
     } catch (error) {
-      if (!hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) throw error;
+      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+      throw error;
     }
-    const parentFd = this.directory(parts.slice(0, -1));
-    return this.#makeChild(parentFd, parts.at(-1) as string, path);
   }
 
-  /** A parent that the archive did not list, or listed as gone before it put something into it. */
-  #makeChild(parentFd: number, name: string, path: string): number {
-    const stat = statAt(parentFd, name);
+  /** Makes what {@link find} did not find: a parent that the archive did not list, or listed as gone before. */
+  make(parent: OpenDirectory, parts: readonly string[]): OpenDirectory {
+    const [name, path] = [parts.at(-1) as string, parts.join('/')];
+    const stat = statAt(parent.fd, name);
     const isGone = stat === undefined || (this.#form === 'layer' && isWhiteout(stat));
     if (!isGone && !isDirectory(stat)) {
       throw new ImageError(
@@ -142,28 +135,82 @@ export class DirectoryTree implements Disposable {
         { path },
       );
     }
-    if (isGone) makeDirectory(parentFd, name, stat);
-    const fd = openat2(parentFd, name, { flags: OPEN_DIRECTORY, resolve: ONE_COMPONENT });
+    if (isGone) makeDirectory(parent.fd, name, stat);
+    this.add(parent, name);
+    const fd = openat2(parent.fd, name, { flags: OPEN_DIRECTORY, resolve: ONE_COMPONENT });
     if (isGone) fchmodSync(fd, 0o755);
-    return fd;
+    return this.#keep(path, fd);
   }
 
-  #keep(path: string, fd: number): void {
-    this.#open.set(path, fd);
-    if (this.#open.size <= CACHED_MAX) return;
-    const [oldest, oldestFd] = this.#open.entries().next().value as [string, number];
-    this.#open.delete(oldest);
-    closeSync(oldestFd);
+  /** How paths are resolved below the root: through links that stay in it. */
+  get resolve(): number {
+    // A layer's tree is one directory of the store; a container's has its volumes mounted in it.
+    return this.#form === 'layer' ? IN_ROOT | RESOLVE_NO_XDEV : IN_ROOT;
   }
 
-  #forgetBut(keptFd: number): void {
-    for (const [path, fd] of this.#open) {
-      if (fd === keptFd) continue;
-      this.#open.delete(path);
-      closeSync(fd);
+  /** Opens an existing directory afresh; the caller closes it. */
+  open(path: string): number {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return openat2(this.#root.fd, path, {
+          flags: constants.O_RDONLY | constants.O_DIRECTORY,
+          resolve: this.resolve,
+        });
+      } catch (error) {
+        if (!hasCode(error, 'EAGAIN') || attempt === TRIES) throw error;
+      }
     }
   }
+
+  /** Notes that the caller has made a directory or a link. */
+  add(directory: OpenDirectory, name: string): void {
+    if (this.#form === 'layer') this.#made.add(nameKey(directory, name));
+  }
+
+  /** Whether a path may lead through the name: a directory or a link, perhaps. A layer starts with nothing in it. */
+  mayLead(directory: OpenDirectory, name: string): boolean {
+    if (this.#form === 'layer') return this.#made.has(nameKey(directory, name));
+    return statAt(directory.fd, name) !== undefined;
+  }
+
+  /** Forgets every directory but the root. */
+  forget(): void {
+    for (const directory of this.#open.values()) directory[Symbol.dispose]();
+    this.#open.clear();
+  }
+
+  /** Removes what was found at `name`, with everything below it. */
+  remove(parent: OpenDirectory, name: string, found: Stat): void {
+    const type = found.mode & S_IFMT;
+    if (type === 0o040000) removeDirectory(parent.fd, name);
+    else unlinkat(parent.fd, name, 0);
+    if (type === 0o040000 || type === 0o120000) this.forget();
+  }
+
+  [Symbol.dispose](): void {
+    this.forget();
+  }
+
+  #keep(path: string, fd: number): OpenDirectory {
+    const directory = ownDirectory(fd);
+    this.#open.set(path, directory);
+    if (this.#open.size > CACHED_MAX) {
+      const [oldest, evicted] = this.#open.entries().next().value as [string, OpenDirectory];
+      this.#open.delete(oldest);
+      evicted[Symbol.dispose]();
+    }
+    return directory.hold();
+  }
 }
+
+const ownDirectory = (fd: number): OpenDirectory => {
+  try {
+    return new OpenDirectory(fd);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+};
 
 /** What is at `name` itself, links not followed; `undefined` when there is nothing. */
 export const statAt = (parentFd: number, name: string): Stat | undefined => {

@@ -1,24 +1,11 @@
-import { chmodSync, closeSync, constants, fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
+import { closeSync, constants } from 'node:fs';
 
-import {
-  AT_SYMLINK_NOFOLLOW,
-  fchmodat,
-  fchownat,
-  fsetxattr,
-  hasCode,
-  isSysError,
-  linkat,
-  lsetxattr,
-  mkdirat,
-  mknodat,
-  O_PATH,
-  openat2,
-  symlinkat,
-  utimensat,
-} from '@tsc/sys';
+import { hasCode, isSysError, linkat, mkdirat, mknodat, openat2, symlinkat, type SysError } from '@tsc/sys';
 
 import { ImageError, isImageError, quote } from '../errors.ts';
 import type { TarEntry, TarSink } from '../tar/entry.ts';
+import { describeMade, describeOpen, timesOf, type Times } from './attributes.ts';
+import { setDirectoryTimes } from './directory-times.ts';
 import {
   DirectoryTree,
   isDirectory,
@@ -28,22 +15,14 @@ import {
   setOpaque,
   splitPath,
   statAt,
+  type OpenDirectory,
   type TreeForm,
 } from './directory-tree.ts';
+import { CREATE, FileQueue, type QueuedFile } from './file-queue.ts';
 import { classifyName, type LayerName } from './whiteout.ts';
 
-const CREATE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
 const S_IFCHR = 0o020000;
 const NODE_TYPES = { character: S_IFCHR, block: 0o060000, fifo: 0o010000 } as const;
-
-interface Times {
-  readonly atimeNs: bigint;
-  readonly mtimeNs: bigint;
-}
-
-/** overlayfs's own attributes would let a layer point the kernel elsewhere; SELinux labels belong to the host. */
-const isForeignXattr = (name: string): boolean =>
-  name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.') || name === 'security.selinux';
 
 export interface TreeWriterOptions {
   readonly form?: TreeForm | undefined;
@@ -53,26 +32,33 @@ export interface TreeWriterOptions {
   readonly applyRoot?: boolean | undefined;
 }
 
+/** A name to make something at. */
+interface Place {
+  readonly parent: OpenDirectory;
+  readonly name: string;
+}
+
 /**
  * Writes the members of an archive below a directory. In the form of a `layer`, as overlayfs wants a lower one:
  * whiteouts become devices 0:0, opaque markers become attributes. In the `plain` form names mean nothing but themselves,
  * and what is there already is replaced, a directory by a directory only. The sink of a {@link TarReader}.
+ *
+ * Regular files go through a queue and are written by another thread; everything else is made at once. The result is as
+ * if all were made one after the other: whatever needs to know what is at a name that is queued waits for the queue.
  */
-export class TreeWriter implements TarSink, Disposable {
+export class TreeWriter implements TarSink, AsyncDisposable {
   readonly #tree: DirectoryTree;
+  readonly #queue: FileQueue;
   readonly #plain: boolean;
   readonly #options: TreeWriterOptions;
   /** Directories get their times last, when nothing is put into them any more. */
   readonly #directoryTimes = new Map<string, Times>();
-  #entry: TarEntry | undefined;
-  #parentFd = -1;
-  #name = '';
-  #fileFd = -1;
   #entries = 0;
 
   /** `rootFd` stays the caller's. */
   constructor(rootFd: number, options: TreeWriterOptions = {}) {
     this.#tree = new DirectoryTree(rootFd, options.form);
+    this.#queue = new FileQueue((file, error) => this.#recover(file, error));
     this.#plain = options.form === 'plain';
     this.#options = options;
   }
@@ -81,57 +67,59 @@ export class TreeWriter implements TarSink, Disposable {
     return this.#entries;
   }
 
-  entry(described: TarEntry): void {
+  async entry(described: TarEntry): Promise<void> {
     const { owner } = this.#options;
     const entry = owner === undefined ? described : { ...described, ...owner };
-    this.#entry = entry;
     this.#entries += 1;
-    this.#try(() => {
-      this.#place(entry);
-    });
+    try {
+      await this.#place(entry);
+    } catch (error) {
+      throw failed(error, entry.name);
+    }
   }
 
-  data(chunk: Buffer, offset: number): void {
-    if (this.#fileFd < 0) return;
-    this.#try(() => {
-      for (let at = 0; at < chunk.length;) {
-        at += writeSync(this.#fileFd, chunk, at, chunk.length - at, offset + at);
-      }
-    });
+  data(chunk: Buffer, offset: number): Promise<void> {
+    return this.#queue.write(chunk, offset);
   }
 
-  end(): void {
-    if (this.#fileFd < 0) return;
-    this.#try(() => {
-      this.#finishFile(this.#entry as TarEntry, this.#fileFd);
-    });
-    this.#closeFile();
+  end(): Promise<void> {
+    return this.#queue.end();
   }
 
-  /** Sets the directories' times. Call when the archive has ended. */
-  finish(): void {
+  /** Waits for what is queued, then sets the directories' times. Call when the archive has ended. */
+  async finish(): Promise<void> {
+    await this.#queue.settle();
     this.#tree.forget();
-    for (const [path, times] of this.#directoryTimes) this.#setDirectoryTimes(path, times);
+    try {
+      await setDirectoryTimes({
+        rootFd: this.#tree.root.fd,
+        resolve: this.#tree.resolve,
+        times: this.#directoryTimes,
+      });
+    } catch (error) {
+      throw failed(error, '.');
+    }
   }
 
-  [Symbol.dispose](): void {
-    this.#closeFile();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue[Symbol.asyncDispose]();
     this.#tree[Symbol.dispose]();
   }
 
-  #place(entry: TarEntry): void {
+  async #place(entry: TarEntry): Promise<void> {
     const parts = splitPath(entry.name);
-    if (parts.length === 0) {
+    const name = parts.at(-1);
+    if (name === undefined) {
       this.#root(entry);
       return;
     }
     const meaning: LayerName = this.#plain ? { type: 'plain' } : classifyName(parts);
     if (meaning.type === 'bookkeeping') return;
-    this.#parentFd = this.#tree.directory(parts.slice(0, -1));
-    this.#name = parts.at(-1) as string;
-    if (meaning.type === 'opaque') setOpaque(this.#parentFd);
-    else if (meaning.type === 'whiteout') this.#whiteout(meaning.name);
-    else this.#make(entry, parts);
+    using parent = await this.#directory(parts.slice(0, -1));
+    if (meaning.type === 'opaque') setOpaque(parent.fd);
+    else if (meaning.type === 'whiteout') await this.#whiteout({ parent, name: meaning.name });
+    else if (entry.type === 'file') await this.#file(entry, { parent, name });
+    else await this.#make(entry, { parent, name });
   }
 
   /** `./`, which many archives start with. */
@@ -139,99 +127,122 @@ export class TreeWriter implements TarSink, Disposable {
     if (entry.type !== 'directory')
       throw new ImageError('LAYER_INVALID', `${quote(entry.name)} names the root, which must be a directory`);
     if (this.#plain && this.#options.applyRoot !== true) return;
-    const fd = this.#tree.rootFd;
-    fchownSync(fd, entry.uid, entry.gid);
-    fchmodSync(fd, entry.mode);
-    for (const [name, value] of entry.xattrs) if (!isForeignXattr(name)) fsetxattr(fd, name, value);
+    describeOpen(this.#tree.root.fd, entry);
     this.#directoryTimes.set('.', timesOf(entry));
   }
 
-  #make(entry: TarEntry, parts: readonly string[]): void {
-    if (entry.type === 'directory') {
-      this.#directory(entry, parts.join('/'));
-      return;
-    }
-    if (entry.type === 'hardlink') {
-      this.#hardlink(entry);
-      return;
-    }
-    if (entry.type === 'file') {
-      this.#fileFd = this.#replacing(() =>
-        openat2(this.#parentFd, this.#name, { flags: CREATE, mode: 0o600, resolve: ONE_COMPONENT }),
-      );
-      return;
-    }
-    if (entry.type === 'symlink') {
-      this.#replacing(() => {
-        symlinkat(entry.linkName, this.#parentFd, this.#name);
-      });
-    } else this.#node(entry, NODE_TYPES[entry.type]);
-    this.#describe(entry);
+  /** The directory at a path, made with its parents if it is missing. */
+  async #directory(parts: readonly string[]): Promise<OpenDirectory> {
+    const found = this.#tree.find(parts);
+    if (found !== undefined) return found;
+    using parent = await this.#directory(parts.slice(0, -1));
+    await this.#settle({ parent, name: parts.at(-1) as string });
+    return this.#tree.make(parent, parts);
   }
 
-  #node(entry: TarEntry, type: number): void {
-    this.#replacing(() => {
-      mknodat(this.#parentFd, this.#name, type | (entry.mode & 0o777), {
-        major: entry.devMajor,
-        minor: entry.devMinor,
-      });
-    });
+  /** Afterwards nothing at the name is still to come. */
+  async #settle({ parent, name }: Place): Promise<void> {
+    if (this.#queue.has(parent, name)) await this.#queue.settle();
   }
 
-  #directory(entry: TarEntry, path: string): void {
+  /**
+   * Queues a file. What a path may lead through is removed first, so that no later path leads through what a queued file
+   * is to replace; anything else is found to be there when the file is made.
+   */
+  async #file(entry: TarEntry, place: Place): Promise<void> {
+    const { parent, name } = place;
+    await this.#settle(place);
+    if (this.#tree.mayLead(parent, name)) await this.#clear(place, entry);
+    this.#queue.begin({ entry, directory: parent, name });
+  }
+
+  /** What the queue met: something is in a file's place. */
+  #recover({ entry, directory, name }: QueuedFile, error: SysError): number {
     try {
-      mkdirat(this.#parentFd, this.#name, 0o755);
+      if (error.code !== 'EEXIST' || error.syscall !== 'openat2') throw error;
+      this.#remove({ parent: directory, name }, entry);
+      return openat2(directory.fd, name, CREATE);
+    } catch (cause) {
+      throw failed(cause, entry.name);
+    }
+  }
+
+  async #make(entry: TarEntry, place: Place): Promise<void> {
+    await this.#settle(place);
+    const { parent, name } = place;
+    if (entry.type === 'directory') await this.#makeDirectory(entry, place);
+    else if (entry.type === 'hardlink') await this.#hardlink(entry, place);
+    else {
+      await this.#replacing(entry, place, () => {
+        this.#makeNode(entry, place);
+      });
+      describeMade(parent.fd, name, entry);
+    }
+  }
+
+  #makeNode(entry: TarEntry, { parent, name }: Place): void {
+    if (entry.type === 'symlink') {
+      symlinkat(entry.linkName, parent.fd, name);
+      this.#tree.add(parent, name);
+      return;
+    }
+    const type = NODE_TYPES[entry.type as keyof typeof NODE_TYPES];
+    mknodat(parent.fd, name, type | (entry.mode & 0o777), { major: entry.devMajor, minor: entry.devMinor });
+  }
+
+  async #makeDirectory(entry: TarEntry, place: Place): Promise<void> {
+    const { parent, name } = place;
+    try {
+      mkdirat(parent.fd, name, 0o755);
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
-      this.#existingDirectory();
+      await this.#existingDirectory(entry, place);
     }
-    this.#describe(entry);
-    this.#directoryTimes.set(path, timesOf(entry));
+    this.#tree.add(parent, name);
+    describeMade(parent.fd, name, entry);
+    this.#directoryTimes.set(splitPath(entry.name).join('/'), timesOf(entry));
   }
 
-  #existingDirectory(): void {
-    const stat = statAt(this.#parentFd, this.#name);
+  async #existingDirectory(entry: TarEntry, place: Place): Promise<void> {
+    const { parent, name } = place;
+    const stat = statAt(parent.fd, name);
     if (stat === undefined || isDirectory(stat)) return;
-    if (this.#plain) throw this.#conflict('a directory cannot replace what is no directory');
+    if (this.#plain) throw conflict(entry, 'a directory cannot replace what is no directory');
     if (isWhiteout(stat)) {
-      makeDirectory(this.#parentFd, this.#name, stat);
+      makeDirectory(parent.fd, name, stat);
       return;
     }
-    this.#tree.removeFound(this.#parentFd, this.#name, stat);
-    mkdirat(this.#parentFd, this.#name, 0o755);
+    await this.#clear(place, entry);
+    mkdirat(parent.fd, name, 0o755);
   }
 
   /** Another name of a member that came before: looked up in the tree, its last component never followed. */
-  #hardlink(entry: TarEntry): void {
+  async #hardlink(entry: TarEntry, place: Place): Promise<void> {
     const target = splitPath(entry.linkName);
-    const targetName = target.at(-1);
-    if (targetName === undefined || (!this.#plain && classifyName(target).type !== 'plain')) {
-      throw new ImageError(
-        'LAYER_INVALID',
-        `hard link ${quote(entry.name)} to ${quote(entry.linkName)}, which is no file`,
-      );
-    }
-    const targetStat = statAt(this.#tree.directory(target.slice(0, -1)), targetName);
-    if (targetStat === undefined || isDirectory(targetStat) || (!this.#plain && isWhiteout(targetStat))) {
-      throw new ImageError(
-        'LAYER_INVALID',
-        `hard link ${quote(entry.name)} to ${quote(entry.linkName)}, which is no file of the layer`,
-      );
-    }
-    this.#replacing(() => {
-      linkat(this.#tree.directory(target.slice(0, -1)), targetName, this.#parentFd, this.#name, 0);
+    const name = target.at(-1);
+    if (name === undefined || (!this.#plain && classifyName(target).type !== 'plain')) throw noFile(entry, '');
+    using parent = await this.#directory(target.slice(0, -1));
+    await this.#settle({ parent, name });
+    const stat = statAt(parent.fd, name);
+    if (stat === undefined || isDirectory(stat) || (!this.#plain && isWhiteout(stat)))
+      throw noFile(entry, ' of the layer');
+    await this.#replacing(entry, place, () => {
+      linkat(parent.fd, name, place.parent.fd, place.name, 0);
     });
+    // The target may be a symbolic link.
+    this.#tree.add(place.parent, place.name);
   }
 
   /** A name is gone from the layers below; what this layer itself has there stays. */
-  #whiteout(name: string): void {
-    const stat = statAt(this.#parentFd, name);
-    if (stat === undefined) mknodat(this.#parentFd, name, S_IFCHR, { major: 0, minor: 0 });
-    else if (isDirectory(stat)) this.#opaqueChild(name);
+  async #whiteout(place: Place): Promise<void> {
+    await this.#settle(place);
+    const stat = statAt(place.parent.fd, place.name);
+    if (stat === undefined) mknodat(place.parent.fd, place.name, S_IFCHR, { major: 0, minor: 0 });
+    else if (isDirectory(stat)) this.#opaqueChild(place);
   }
 
-  #opaqueChild(name: string): void {
-    const fd = openat2(this.#parentFd, name, {
+  #opaqueChild({ parent, name }: Place): void {
+    const fd = openat2(parent.fd, name, {
       flags: constants.O_RDONLY | constants.O_DIRECTORY,
       resolve: ONE_COMPONENT,
     });
@@ -243,94 +254,39 @@ export class TreeWriter implements TarSink, Disposable {
   }
 
   /** Makes something exclusively; what an earlier member put there is removed first. */
-  #replacing<T>(make: () => T): T {
+  async #replacing(entry: TarEntry, place: Place, make: () => void): Promise<void> {
     try {
-      return make();
+      make();
+      return;
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
     }
-    const stat = statAt(this.#parentFd, this.#name);
-    if (this.#plain && stat !== undefined && isDirectory(stat))
-      throw this.#conflict('what is no directory cannot replace a directory');
-    if (stat !== undefined) this.#tree.removeFound(this.#parentFd, this.#name, stat);
-    return make();
+    await this.#clear(place, entry);
+    make();
   }
 
-  #conflict(why: string): ImageError {
-    const name = this.#entry?.name ?? '';
-    return new ImageError('ARCHIVE_CONFLICT', `cannot unpack ${quote(name)}: ${why}`, { path: name });
+  /** Removes what is at a name, after waiting for what may be on its way to somewhere below it. */
+  async #clear(place: Place, entry: TarEntry): Promise<void> {
+    await this.#queue.settle();
+    this.#remove(place, entry);
   }
 
-  /** Owner, mode, attributes and times of what was just made. Owner first: changing it clears set-id bits and capabilities. */
-  #describe(entry: TarEntry): void {
-    const [fd, name] = [this.#parentFd, this.#name];
-    fchownat(fd, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW);
-    if (entry.type !== 'symlink') changeMode(fd, name, entry.mode);
-    const path = `/proc/self/fd/${String(fd)}/${name}`;
-    for (const [key, value] of entry.xattrs) if (!isForeignXattr(key)) lsetxattr(path, key, value);
-    if (entry.type !== 'directory') utimensat(fd, name, timesOf(entry), AT_SYMLINK_NOFOLLOW);
-  }
-
-  #finishFile(entry: TarEntry, fd: number): void {
-    if (entry.extents !== undefined) ftruncateSync(fd, entry.size);
-    fchownSync(fd, entry.uid, entry.gid);
-    fchmodSync(fd, entry.mode);
-    for (const [key, value] of entry.xattrs) if (!isForeignXattr(key)) fsetxattr(fd, key, value);
-    utimensat(this.#parentFd, this.#name, timesOf(entry), AT_SYMLINK_NOFOLLOW);
-  }
-
-  /** A directory that a later member replaced has no times to set. */
-  #setDirectoryTimes(path: string, times: Times): void {
-    let fd: number;
-    try {
-      fd = this.#tree.open(path);
-    } catch (error) {
-      if (hasCode(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return;
-      throw error;
-    }
-    try {
-      utimensat(fd, '.', times, 0);
-    } finally {
-      closeSync(fd);
-    }
-  }
-
-  #closeFile(): void {
-    if (this.#fileFd < 0) return;
-    closeSync(this.#fileFd);
-    this.#fileFd = -1;
-  }
-
-  #try(act: () => void): void {
-    try {
-      act();
-    } catch (error) {
-      throw isImageError(error) ? error : failed(error, this.#entry?.name ?? '');
-    }
+  #remove({ parent, name }: Place, entry: TarEntry): void {
+    const stat = statAt(parent.fd, name);
+    if (stat === undefined) return;
+    if (this.#plain && isDirectory(stat)) throw conflict(entry, 'what is no directory cannot replace a directory');
+    this.#tree.remove(parent, name, stat);
   }
 }
 
-/** Never follows a link: what was made a moment ago may be one now, where the tree is not ours alone. */
-const changeMode = (parentFd: number, name: string, mode: number): void => {
-  try {
-    fchmodat(parentFd, name, mode, AT_SYMLINK_NOFOLLOW);
-    return;
-  } catch (error) {
-    // Before Linux 6.6 the call has no flags.
-    if (!hasCode(error, 'ENOSYS')) throw error;
-  }
-  const fd = openat2(parentFd, name, { flags: O_PATH | constants.O_NOFOLLOW, resolve: ONE_COMPONENT });
-  try {
-    chmodSync(`/proc/self/fd/${String(fd)}`, mode);
-  } finally {
-    closeSync(fd);
-  }
-};
+const conflict = ({ name }: TarEntry, why: string): ImageError =>
+  new ImageError('ARCHIVE_CONFLICT', `cannot unpack ${quote(name)}: ${why}`, { path: name });
 
-const timesOf = (entry: TarEntry): Times => ({ atimeNs: entry.atimeNs ?? entry.mtimeNs, mtimeNs: entry.mtimeNs });
+const noFile = ({ name, linkName }: TarEntry, where: string): ImageError =>
+  new ImageError('LAYER_INVALID', `hard link ${quote(name)} to ${quote(linkName)}, which is no file${where}`);
 
 const failed = (error: unknown, name: string): unknown => {
-  if (!Error.isError(error) || !('code' in error)) return error;
+  if (isImageError(error) || !Error.isError(error) || !('code' in error)) return error;
   const errno = String(error.code);
   const call = isSysError(error) ? error.syscall : 'syscall' in error ? String(error.syscall) : 'write';
   if (errno === 'EPERM' && process.geteuid?.() !== 0) {

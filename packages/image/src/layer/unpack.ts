@@ -39,7 +39,7 @@ export interface UnpackedLayer extends ReadLayer {
 const DEFAULT_MAX_RATIO = 250;
 const DEFAULT_RATIO_FLOOR = 1024 ** 3;
 /** At most this much is handed to the synchronous writer at once, and at most this long until others get a turn. */
-const SLICE_BYTES = 64 * 1024;
+const SLICE_BYTES = 256 * 1024;
 const TURN_MS = 10;
 
 /**
@@ -62,7 +62,7 @@ export const readLayer = async (
     diff.add(chunk);
     checkRatio(blob.bytes, diff.bytes, limits);
     for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
-      reader.write(chunk.subarray(at, at + SLICE_BYTES));
+      await reader.write(chunk.subarray(at, at + SLICE_BYTES));
       if (performance.now() < turnEnds) continue;
       await nextTurn();
       signal?.throwIfAborted();
@@ -105,9 +105,9 @@ export const unpackLayer = async (
 ): Promise<UnpackedLayer> => {
   const rootFd = openSync(targetDir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
-    using writer = new TreeWriter(rootFd);
+    await using writer = new TreeWriter(rootFd);
     const layer = await readLayer(stream, writer, options);
-    writer.finish();
+    await writer.finish();
     return { ...layer, entries: writer.entries };
   } finally {
     closeSync(rootFd);

@@ -28,12 +28,15 @@ export interface TarEntry {
   readonly extents: readonly Extent[] | undefined;
 }
 
-/** Receives an archive's members one after the other: `entry`, any number of `data`, `end`. All synchronous. */
+/**
+ * Receives an archive's members one after the other: `entry`, any number of `data`, `end`. The next call comes when what
+ * the last one returned has resolved.
+ */
 export interface TarSink {
-  entry(entry: TarEntry): void;
-  /** Bytes at `offset` in the file. The buffer is reused: copy what is kept. */
-  data(chunk: Buffer, offset: number): void;
-  end(): void;
+  entry(entry: TarEntry): void | Promise<void>;
+  /** Bytes at `offset` in the file. They stay as they are, and may be kept. */
+  data(chunk: Buffer, offset: number): void | Promise<void>;
+  end(): void | Promise<void>;
 }
 
 export interface TarLimits {

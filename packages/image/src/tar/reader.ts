@@ -35,8 +35,8 @@ const NO_RECORDS: PaxRecords = new Map();
 const invalid = (why: string): ImageError => new ImageError('LAYER_INVALID', `invalid tar archive: ${why}`);
 const limit = (why: string): ImageError => new ImageError('LAYER_LIMIT', `tar archive refused: ${why}`);
 
-/** What the next bytes are. */
-type State = 'header' | 'extension' | 'oldSparse' | 'sparseHead' | 'data' | 'padding' | 'ended';
+/** What the next bytes are; `entry` is none: a member is known that the sink has not heard of. */
+type State = 'header' | 'extension' | 'oldSparse' | 'sparseHead' | 'entry' | 'data' | 'padding' | 'ended';
 
 /**
  * Takes a tar archive in pieces of any size and hands its members to a sink. Understands ustar, PAX, GNU and old
@@ -82,12 +82,14 @@ export class TarReader {
     return this.#contentBytes;
   }
 
-  write(chunk: Buffer): void {
+  /** Resolves when the sink has taken what is in these bytes. */
+  async write(chunk: Buffer): Promise<void> {
     let at = 0;
     while (at < chunk.length && this.#state !== 'ended') {
-      if (this.#state === 'data') at += this.#data(chunk.subarray(at, at + this.#remaining));
+      if (this.#state === 'data') at += await this.#data(chunk.subarray(at, at + this.#remaining));
       else if (this.#state === 'padding') at += this.#skip(Math.min(this.#padding, chunk.length - at));
       else at += this.#collect(chunk.subarray(at, at + this.#want - this.#have));
+      if (this.#isAnnounced()) await this.#announce();
     }
   }
 
@@ -245,17 +247,26 @@ export class TarReader {
     this.#longName = undefined;
     this.#longLink = undefined;
     this.#extensionFlag = '';
-    this.#sink.entry(entry);
-    if (this.#remaining === 0) this.#finish();
-    else this.#state = 'data';
+    this.#entry = entry;
+    this.#state = 'entry';
   }
 
-  #data(piece: Buffer): number {
+  #isAnnounced(): boolean {
+    return this.#state === 'entry';
+  }
+
+  async #announce(): Promise<void> {
+    await this.#sink.entry(this.#entry as TarEntry);
+    this.#state = 'data';
+    if (this.#remaining === 0) await this.#finish();
+  }
+
+  async #data(piece: Buffer): Promise<number> {
     for (let at = 0; at < piece.length;) {
       const extent = this.#extents[this.#extent];
       if (extent === undefined) throw invalid('more data than the map of a sparse file has room for');
       const part = piece.subarray(at, at + extent.length - this.#offset);
-      if (part.length > 0) this.#sink.data(part, extent.offset + this.#offset);
+      if (part.length > 0) await this.#sink.data(part, extent.offset + this.#offset);
       this.#offset += part.length;
       at += part.length;
       if (this.#offset === extent.length) {
@@ -264,12 +275,12 @@ export class TarReader {
       }
     }
     this.#remaining -= piece.length;
-    if (this.#remaining === 0) this.#finish();
+    if (this.#remaining === 0) await this.#finish();
     return piece.length;
   }
 
-  #finish(): void {
-    this.#sink.end();
+  async #finish(): Promise<void> {
+    await this.#sink.end();
     if (this.#padding > 0) this.#state = 'padding';
     else this.#expect('header', BLOCK);
   }

@@ -11,8 +11,7 @@ napi_value call_run(napi_env env, napi_callback_info info, const char *name, nap
   size_t argc = sizeof call.argv / sizeof *call.argv;
   napi_get_cb_info(env, info, &argc, call.argv, NULL, NULL);
   napi_value result = body(&call);
-  for (unsigned i = 0; i < call.string_count; i++)
-    free(call.strings[i]);
+  for (unsigned i = 0; i < call.string_count; i++) free(call.strings[i]);
   return call.bad ? NULL : result;
 }
 
@@ -107,17 +106,18 @@ const char *arg_path(struct call *call) {
   return path;
 }
 
+static bool bytes_value(napi_env env, napi_value value, struct bytes *bytes) {
+  napi_typedarray_type type;
+  bool is_array = false;
+  return napi_is_typedarray(env, value, &is_array) == napi_ok && is_array &&
+         napi_get_typedarray_info(env, value, &type, &bytes->length, (void **)&bytes->data, NULL, NULL) == napi_ok &&
+         type == napi_uint8_array;
+}
+
 struct bytes arg_bytes(struct call *call) {
   napi_value value = next_argument(call);
   struct bytes bytes = {NULL, 0};
-  napi_typedarray_type type;
-  bool is_array = false;
-  if (call->bad) return bytes;
-  napi_is_typedarray(call->env, value, &is_array);
-  if (!is_array ||
-      napi_get_typedarray_info(call->env, value, &type, &bytes.length, (void **)&bytes.data, NULL, NULL) != napi_ok ||
-      type != napi_uint8_array)
-    call_type_error(call, "a Uint8Array");
+  if (!call->bad && !bytes_value(call->env, value, &bytes)) call_type_error(call, "a Uint8Array");
   return bytes;
 }
 
@@ -167,6 +167,27 @@ char **arg_string_list(struct call *call) {
   }
   if (list == NULL) call_type_error(call, "an array that fits in memory");
   return list;
+}
+
+uint32_t arg_bytes_list(struct call *call, struct bytes **list, napi_value *held) {
+  napi_value array = next_argument(call), copy = NULL, item;
+  uint32_t length = 0;
+  if (!array_length(call, array, &length)) return 0;
+  *list = calloc((size_t)length + 1, sizeof **list);
+  if (*list == NULL || napi_create_array_with_length(call->env, (size_t)length + 1, &copy) != napi_ok ||
+      napi_set_element(call->env, copy, length, *held) != napi_ok) {
+    call_type_error(call, "an array that fits in memory");
+    return 0;
+  }
+  *held = copy;
+  for (uint32_t i = 0; i < length; i++) {
+    if (napi_get_element(call->env, array, i, &item) != napi_ok || !bytes_value(call->env, item, &(*list)[i]) ||
+        napi_set_element(call->env, copy, i, item) != napi_ok) {
+      call_type_error(call, "an array of Uint8Arrays");
+      return 0;
+    }
+  }
+  return length;
 }
 
 void set_property(napi_env env, napi_value object, const char *name, napi_value value) {

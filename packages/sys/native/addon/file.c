@@ -17,17 +17,19 @@
 #endif
 
 /* With RESOLVE_IN_ROOT or _BENEATH a rename or mount anywhere in the system can make the kernel give up with EAGAIN. */
+int open_resolved(int dirfd, const char *path, struct open_how *how) {
+  int fd, tries = 128;
+  do fd = (int)syscall(SYS_openat2, dirfd, path, how, sizeof *how);
+  while (fd < 0 && errno == EAGAIN && how->resolve != 0 && --tries > 0);
+  return fd;
+}
+
 SYSCALL(openat2) {
   int dirfd = arg_int(call);
   const char *path = arg_path(call);
   struct open_how how = {.flags = (uint64_t)arg_i64(call) | O_CLOEXEC, .mode = arg_u32(call)};
   how.resolve = (uint64_t)arg_i64(call);
-  if (call->bad) return NULL;
-  int fd, tries = 128;
-  do
-    fd = (int)syscall(SYS_openat2, dirfd, path, &how, sizeof how);
-  while (fd < 0 && errno == EAGAIN && how.resolve != 0 && --tries > 0);
-  return call_descriptor(call, fd);
+  return call->bad ? NULL : call_descriptor(call, open_resolved(dirfd, path, &how));
 }
 
 SYSCALL(mkdirat) {
@@ -119,7 +121,7 @@ SYSCALL(fchmodat) {
 }
 
 /* The kernel wants nanoseconds between 0 and 10⁹, before 1970 too. */
-static struct timespec timespec_of(int64_t ns) {
+struct timespec timespec_of(int64_t ns) {
   struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
   if (time.tv_nsec < 0) {
     time.tv_sec--;
@@ -183,10 +185,14 @@ SYSCALL(fstatfsType) {
 SYSCALL(flock) {
   int fd = arg_int(call), operation = arg_int(call), result;
   if (call->bad) return NULL;
-  do
-    result = flock(fd, operation);
+  do result = flock(fd, operation);
   while (result < 0 && errno == EINTR);
   return call_void(call, result);
+}
+
+SYSCALL(syncfs) {
+  int fd = arg_int(call);
+  return call->bad ? NULL : call_void(call, syncfs(fd));
 }
 
 SYSCALL(copy_file_range) {

@@ -11,18 +11,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 /* Every function of the addon, by the name JavaScript sees; `Native` in src/binding.ts is the same list with types. */
 #define SYS_FUNCTIONS(X)                                                                                               \
   X(openat2)                                                                                                           \
-  X(mkdirat) X(mknodat) X(symlinkat) X(linkat) X(unlinkat) X(renameat2) X(readlinkat) X(fchownat) X(fchmodat)          \
-      X(utimensat) X(statx) X(fstatfsType) X(getxattr) X(lgetxattr) X(fgetxattr) X(setxattr) X(lsetxattr) X(fsetxattr) \
-          X(llistxattr) X(flistxattr) X(lremovexattr) X(flock) X(copy_file_range) X(memfd_create) X(fcntl) X(ioctl)    \
-              X(mount) X(umount2) X(fsopen) X(fsconfig) X(fsmount) X(move_mount) X(open_tree) X(mount_setattr)         \
-                  X(pivot_root) X(pidfd_open) X(pidfd_send_signal) X(waitid) X(prctl) X(unshare) X(spawn)              \
-                      X(bpf_prog_load) X(bpf_prog_attach) X(socket) X(socket_in_netns) X(socketpair) X(bind) X(listen) \
-                          X(connect) X(setsockopt) X(getsockopt) X(sendmsg) X(recvmsg)
+  X(mkdirat)                                                                                                           \
+  X(mknodat) X(symlinkat) X(linkat) X(unlinkat) X(renameat2) X(readlinkat) X(fchownat) X(fchmodat) X(utimensat)        \
+      X(statx) X(fstatfsType) X(getxattr) X(lgetxattr) X(fgetxattr) X(setxattr) X(lsetxattr) X(fsetxattr)              \
+          X(llistxattr) X(flistxattr) X(lremovexattr) X(flock) X(syncfs) X(run_file_batch) X(copy_file_range)          \
+              X(memfd_create) X(fcntl) X(ioctl) X(mount) X(umount2) X(fsopen) X(fsconfig) X(fsmount) X(move_mount)     \
+                  X(open_tree) X(mount_setattr) X(pivot_root) X(pidfd_open) X(pidfd_send_signal) X(waitid) X(prctl)    \
+                      X(unshare) X(spawn) X(bpf_prog_load) X(bpf_prog_attach) X(socket) X(socket_in_netns)             \
+                          X(socketpair) X(bind) X(listen) X(connect) X(setsockopt) X(getsockopt) X(sendmsg) X(recvmsg)
 
 /* One call from JavaScript. Arguments are read in order; a wrong one leaves a TypeError pending and sets `bad`. */
 struct call {
@@ -68,6 +70,9 @@ struct bytes arg_bytes(struct call *call);
 bool arg_is_number(struct call *call);
 uint32_t arg_int_list(struct call *call, int **list, uint32_t max); /* malloc'ed */
 char **arg_string_list(struct call *call);                          /* NULL-terminated, malloc'ed with its strings */
+/* The memory of Uint8Arrays, malloc'ed list; `held` becomes an array of them and of what it was, to keep a reference
+ * to. */
+uint32_t arg_bytes_list(struct call *call, struct bytes **list, napi_value *held);
 
 /* Answers. A negative `result` means errno. */
 napi_value call_void(struct call *call, long result);
@@ -85,6 +90,11 @@ void set_property(napi_env env, napi_value object, const char *name, napi_value 
 void set_number(napi_env env, napi_value object, const char *name, double value);
 napi_value int_array(napi_env env, const int *list, size_t count);
 
+/* What the calls of file.c and file_batch.c share. */
+struct open_how;
+int open_resolved(int dirfd, const char *path, struct open_how *how);
+struct timespec timespec_of(int64_t ns);
+
 /* Runs `function` in a thread of its own, with all signals blocked, and waits for its end. Returns 0 or an errno. */
 int run_in_thread(void *(*function)(void *), void *argument);
 
@@ -96,8 +106,7 @@ static inline void cleanup_closep(int *fd) {
 }
 static inline void cleanup_strvp(char ***list) {
   if (*list == NULL) return;
-  for (char **item = *list; *item != NULL; item++)
-    free(*item);
+  for (char **item = *list; *item != NULL; item++) free(*item);
   free(*list);
 }
 #define cleanup_free __attribute__((cleanup(cleanup_freep)))

@@ -1,0 +1,162 @@
+import { closeSync, constants } from 'node:fs';
+
+import { FileBatch, type SysError } from '@tsc/sys';
+
+import type { TarEntry } from '../tar/entry.ts';
+import { describeFile } from './attributes.ts';
+import { nameKey, ONE_COMPONENT, type OpenDirectory } from './directory-tree.ts';
+
+/** How a file comes into being: exclusively, through no link. */
+export const CREATE: { readonly flags: number; readonly mode: number; readonly resolve: number } = {
+  flags: constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
+  mode: 0o600,
+  resolve: ONE_COMPONENT,
+};
+
+/** A batch goes when it has this much, or as little as `IDLE_*` when the thread has nothing to do. */
+const FULL_BYTES = 1024 ** 2;
+const FULL_OPERATIONS = 2048;
+const IDLE_BYTES = 128 * 1024;
+const IDLE_OPERATIONS = 128;
+
+/** A regular file on its way to the disk. */
+export interface QueuedFile {
+  readonly entry: TarEntry;
+  readonly directory: OpenDirectory;
+  readonly name: string;
+}
+
+/** What is helped in another way: the descriptor to go on with. Throws what can't be helped. */
+export type Recover = (file: QueuedFile, error: SysError) => number;
+
+class Batch {
+  readonly operations: FileBatch = new FileBatch();
+  /** Each with the number of its first operation; the first one may have begun in an earlier batch. */
+  readonly begun: { readonly file: QueuedFile; readonly first: number }[] = [];
+  readonly ended: QueuedFile[] = [];
+
+  get isEmpty(): boolean {
+    return this.operations.operations === 0;
+  }
+
+  holds(bytes: number, operations: number): boolean {
+    return this.operations.bytes >= bytes || this.operations.operations >= operations;
+  }
+
+  begin(file: QueuedFile): void {
+    this.begun.push({ file, first: this.operations.operations });
+  }
+
+  fileOf(operation: number): QueuedFile {
+    return (this.begun.findLast(({ first }) => first <= operation) as (typeof this.begun)[number]).file;
+  }
+}
+
+/**
+ * Writes regular files in a thread of the pool, in order, while more of the archive is read: one batch runs and one is
+ * filled, so two batches' bytes are in memory at most. A name in the queue may be on disk or not yet; whoever needs to
+ * know waits with `settle`.
+ */
+export class FileQueue implements AsyncDisposable {
+  readonly #recover: Recover;
+  readonly #files = new Map<string, QueuedFile>();
+  #filling = new Batch();
+  #running: Promise<void> | undefined;
+  #current: QueuedFile | undefined;
+  #failure: { readonly error: unknown } | undefined;
+  /** Of a file that goes on in the next batch. */
+  #fd = -1;
+
+  constructor(recover: Recover) {
+    this.#recover = recover;
+  }
+
+  /** Whether a file of this name is on its way. */
+  has(directory: OpenDirectory, name: string): boolean {
+    return this.#files.has(nameKey(directory, name));
+  }
+
+  /** Begins a file whose name is free. Then `write` and `end` belong to it. */
+  begin(file: QueuedFile): void {
+    this.#files.set(nameKey(file.directory, file.name), file);
+    file.directory.hold();
+    this.#current = file;
+    this.#filling.begin(file);
+    this.#filling.operations.openat2(file.directory.fd, file.name, CREATE);
+  }
+
+  /** Keeps the bytes until they are written; resolves when there is room for more. */
+  async write(chunk: Buffer, offset: number): Promise<void> {
+    if (this.#current === undefined) return;
+    this.#filling.operations.pwrite(chunk, offset);
+    await this.#advance();
+  }
+
+  async end(): Promise<void> {
+    const file = this.#current;
+    if (file === undefined) return;
+    describeFile(this.#filling.operations, file.entry);
+    this.#filling.ended.push(file);
+    this.#current = undefined;
+    await this.#advance();
+  }
+
+  /** Resolves when all files that were begun are on disk, as far as they were given. */
+  async settle(): Promise<void> {
+    if (!this.#filling.isEmpty) await this.#submit();
+    await this.#running;
+    this.#throwFailure();
+  }
+
+  /** Waits until nothing is written any more, then lets go of everything, finished or not. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#running;
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+    for (const { directory } of this.#files.values()) directory[Symbol.dispose]();
+    this.#files.clear();
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #advance(): Promise<void> {
+    const [bytes, operations] =
+      this.#running === undefined ? [IDLE_BYTES, IDLE_OPERATIONS] : [FULL_BYTES, FULL_OPERATIONS];
+    if (this.#filling.holds(bytes, operations)) await this.#submit();
+  }
+
+  async #submit(): Promise<void> {
+    await this.#running;
+    this.#throwFailure();
+    const batch = this.#filling;
+    this.#filling = new Batch();
+    if (this.#current !== undefined) this.#filling.begin(this.#current);
+    this.#running = this.#perform(batch);
+  }
+
+  /** Never rejects: a failure is thrown to whoever comes next. */
+  async #perform(batch: Batch): Promise<void> {
+    try {
+      await this.#run(batch);
+    } catch (error) {
+      this.#failure = { error };
+    }
+    for (const file of batch.ended) {
+      this.#files.delete(nameKey(file.directory, file.name));
+      file.directory[Symbol.dispose]();
+    }
+    this.#running = undefined;
+  }
+
+  async #run(batch: Batch): Promise<void> {
+    let result = await batch.operations.run(this.#fd);
+    for (;;) {
+      this.#fd = result.fd;
+      if (result.error === undefined) return;
+      this.#fd = this.#recover(batch.fileOf(result.operation), result.error);
+      result = await batch.operations.run(this.#fd, result.next);
+    }
+  }
+}
