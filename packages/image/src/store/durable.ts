@@ -1,11 +1,26 @@
 import { closeSync, constants, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
+import { syncfsInPool } from '@tsc/sys';
+
 /** Makes a finished file or directory survive power loss. */
 export const syncPath = (path: string): void => {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
   try {
     fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+};
+
+/**
+ * Makes everything that was written below a directory, and on all of its file system, survive power loss. That is one
+ * call, where a layer's tree would take one for each file; but it also waits for what others have written.
+ */
+export const syncTree = async (dir: string): Promise<void> => {
+  const fd = openSync(dir, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    await syncfsInPool(fd);
   } finally {
     closeSync(fd);
   }

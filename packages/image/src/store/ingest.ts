@@ -1,4 +1,5 @@
 import { closeSync, constants, createReadStream, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { chainIds, digestHex, digestOf, type Digest } from '../digest.ts';
@@ -8,18 +9,53 @@ import { layerMediaType } from '../layer/compression.ts';
 import { readLayer, unpackLayer, type LayerLimits, type ReadLayer } from '../layer/unpack.ts';
 import { OCI_MANIFEST } from '../media-types.ts';
 import type { TarSink } from '../tar/entry.ts';
+import { mapBounded } from './bounded.ts';
 import { readLayerRecord, type Staged } from './commit.ts';
 import type { IndexEntry } from './index-file.ts';
-import type { StorePaths } from './paths.ts';
+import { blobFile, type StorePaths } from './paths.ts';
 import type { Workspace } from './workspace.ts';
+
+/** Unpacks and verifies a layer's bytes as they come. When it has failed, it may be called again, and starts anew. */
+export type Take = (source: AsyncIterable<Uint8Array>) => Promise<void>;
+
+export interface Delivery {
+  /** Where the bytes are wanted; nothing is there yet. */
+  readonly file: string;
+  readonly take: Take;
+  /** The tree is there already, and only the blob is wanted. */
+  readonly hasTree: boolean;
+  /** Whether somebody else has stored the blob meanwhile, which then stays: nothing needs to be delivered. */
+  readonly isStored: () => Promise<boolean>;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * How a layer's bytes get into the store: gives them to `take`, and puts them into the file. Called once for each digest.
+ *
+ * @returns false when the blob is stored already
+ */
+export type Deliver = (layer: Layer, to: Delivery) => Promise<boolean>;
 
 export interface IngestOptions {
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<LayerLimits> | undefined;
+  /** How many layers at once. Default: 2, which are as many as decompression and unpacking keep busy. */
+  readonly parallelLayers?: number | undefined;
+  /** Default: read the layer, and copy its bytes. */
+  readonly deliver?: Deliver | undefined;
+  /** Told when a layer is there. */
+  readonly onLayer?: ((layer: Layer, status: 'present' | 'done') => void) | undefined;
 }
+
+const PARALLEL_LAYERS = 2;
 
 /** Reads an archive for its hashes and its errors only. */
 const NO_SINK: TarSink = { entry: () => undefined, data: () => undefined, end: () => undefined };
+
+interface LayerPlace {
+  readonly layer: Layer;
+  readonly chainId: Digest;
+}
 
 /** One write to the store: what it has made so far, and where. */
 export class Ingest {
@@ -27,6 +63,8 @@ export class Ingest {
   readonly #paths: StorePaths;
   readonly #work: Workspace;
   readonly #options: IngestOptions;
+  /** Files of blobs that are here or come, so that equal layers come once. */
+  readonly #files = new Map<Digest, Promise<string>>();
 
   constructor(paths: StorePaths, work: Workspace, options: IngestOptions) {
     this.#paths = paths;
@@ -38,21 +76,25 @@ export class Ingest {
   /** Stages whatever the store lacks of an image, verified, and says how the index will list it. */
   async image(image: Image): Promise<IndexEntry> {
     const chain = chainIds(image.config.rootfs.diff_ids);
-    let sizeBytes = 0;
-    for (const [i, layer] of image.layers.entries()) sizeBytes += await this.#layer(layer, chain[i] as Digest);
-    await this.#document(image.configBytes);
-    await this.#document(image.manifestBytes);
+    const places = image.layers.map((layer, i): LayerPlace => ({ layer, chainId: chain[i] as Digest }));
+    const { parallelLayers = PARALLEL_LAYERS, signal } = this.#options;
+    const layerSizes = await mapBounded(places, { limit: parallelLayers, signal }, (place, stop) =>
+      this.#layer(place, stop),
+    );
+    await this.document(image.configBytes);
+    await this.document(image.manifestBytes);
     const digest = manifestDigest(image);
     const mediaType = image.manifest.mediaType ?? OCI_MANIFEST;
     const { architecture, os, variant } = image.config;
     const platform = variant === undefined ? { architecture, os } : { architecture, os, variant };
     const descriptor = { mediaType, digest, size: image.manifestBytes.length, platform };
-    return { descriptor, id: imageId(image), name: undefined, sizeBytes };
+    return { descriptor, id: imageId(image), name: undefined, layerSizes, repoDigests: [] };
   }
 
   /** Takes a file of the workspace, whose digest was computed while it was written, for a blob. */
   adopt(digest: Digest, file: string): void {
     this.staged.blobs.set(digest, file);
+    this.#files.set(digest, Promise.resolve(file));
   }
 
   /** Stages a lowest layer whose digests are known only when it has been read. */
@@ -67,7 +109,8 @@ export class Ingest {
     return { descriptor, diffId, open: () => createReadStream(file) };
   }
 
-  async #document(bytes: Buffer): Promise<void> {
+  /** Stages a manifest, index or config. */
+  async document(bytes: Buffer): Promise<void> {
     const digest = digestOf(bytes);
     if (this.staged.blobs.has(digest) || (await this.#work.holdBlob(digest, this.#options.signal))) return;
     const file = this.#blobPath(digest);
@@ -75,45 +118,77 @@ export class Ingest {
     this.staged.blobs.set(digest, file);
   }
 
+
   /** Returns the bytes of the layer's files. */
-  async #layer(layer: Layer, chainId: Digest): Promise<number> {
-    const { signal } = this.#options;
-    const { digest } = layer.descriptor;
-    const hasBlob = this.staged.blobs.has(digest) || (await this.#work.holdBlob(digest, signal));
+  async #layer(place: LayerPlace, signal: AbortSignal): Promise<number> {
+    const { layer, chainId } = place;
     const staged = this.staged.layers.get(chainId);
     const hasTree = staged !== undefined || (await this.#work.holdLayer(chainId, signal));
-    if (hasBlob && hasTree) return (staged?.record ?? readLayerRecord(this.#paths, chainId)).contentBytes;
-    const file = hasBlob ? undefined : this.#blobPath(digest);
-    const dir = hasTree ? undefined : this.#work.path(join('layers', digestHex(chainId)));
-    const read = await this.#read(layer, { file, dir });
-    checkLayer(layer, read);
-    if (file !== undefined) this.staged.blobs.set(digest, file);
-    const record = { diffId: layer.diffId, contentBytes: read.contentBytes };
-    if (dir !== undefined) this.staged.layers.set(chainId, { dir, record });
-    return record.contentBytes;
+    let contentBytes = hasTree ? (staged?.record ?? readLayerRecord(this.#paths, chainId)).contentBytes : undefined;
+    let isNew = false;
+    const take: Take = async (source) => {
+      isNew = true;
+      contentBytes = hasTree ? await this.#verify(layer, source, signal) : await this.#unpack(place, source, signal);
+    };
+    const file = await this.#file(layer, { take, hasTree, signal });
+    if (contentBytes === undefined) await take(createReadStream(file));
+    this.#options.onLayer?.(layer, isNew ? 'done' : 'present');
+    return contentBytes ?? 0;
   }
 
-  /** One pass over the bytes: into the blob, unless there is one, and into the tree, unless there is one. */
-  async #read(
-    layer: Layer,
-    to: { readonly file: string | undefined; readonly dir: string | undefined },
-  ): Promise<ReadLayer> {
-    const source = layer.open();
-    const stream = to.file === undefined ? source : copied(source, to.file);
-    try {
-      if (to.dir === undefined) return await readLayer(stream, NO_SINK, this.#options);
-      // Nobody but root gets through the store's own directories; these bits are those of the image's root directory.
-      mkdirSync(to.dir, { mode: 0o755 });
-      return await unpackLayer(stream, to.dir, this.#options);
-    } finally {
-      source.destroy();
-    }
+  /** The file with the layer's bytes; those that come now are given to `take`. */
+  #file(layer: Layer, to: Pick<Delivery, 'take' | 'hasTree' | 'signal'>): Promise<string> {
+    const { digest } = layer.descriptor;
+    const known = this.#files.get(digest);
+    if (known !== undefined) return known;
+    const isStored = (): Promise<boolean> => this.#work.holdBlob(digest, to.signal);
+    const coming = (async () => {
+      const file = this.#blobPath(digest);
+      const deliver = this.#options.deliver ?? copy;
+      if ((await isStored()) || !(await deliver(layer, { ...to, file, isStored }))) return blobFile(this.#paths, digest);
+      this.staged.blobs.set(digest, file);
+      return file;
+    })();
+    this.#files.set(digest, coming);
+    return coming;
+  }
+
+  async #verify(layer: Layer, source: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<number> {
+    const read = await readLayer(source, NO_SINK, { ...this.#options, signal });
+    checkLayer(layer, read);
+    return read.contentBytes;
+  }
+
+  async #unpack(
+    { layer, chainId }: LayerPlace,
+    source: AsyncIterable<Uint8Array>,
+    signal: AbortSignal,
+  ): Promise<number> {
+    const dir = this.#work.path(join('layers', digestHex(chainId)));
+    await rm(dir, { recursive: true, force: true });
+    // Nobody but root gets through the store's own directories; these bits are those of the image's root directory.
+    mkdirSync(dir, { mode: 0o755 });
+    const read = await unpackLayer(source, dir, { ...this.#options, signal });
+    checkLayer(layer, read);
+    const record = { diffId: layer.diffId, contentBytes: read.contentBytes };
+    this.staged.layers.set(chainId, { dir, record });
+    return read.contentBytes;
   }
 
   #blobPath(digest: Digest): string {
     return this.#work.path(join('blobs', digestHex(digest)));
   }
 }
+
+const copy: Deliver = async (layer, { file, take, signal }) => {
+  const source = layer.open({ signal });
+  try {
+    await take(copied(source, file));
+    return true;
+  } finally {
+    source.destroy();
+  }
+};
 
 const checkLayer = (layer: Layer, read: ReadLayer): void => {
   const { digest, size } = layer.descriptor;

@@ -1,11 +1,17 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, openSync, statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { flock, hasCode, LOCK_EX, LOCK_NB } from '@tsc/sys';
 
 const PAUSE_MAX_MS = 50;
 
-/** Takes an exclusive lock without waiting; `undefined` when another holder, in this process or another, has it. */
+const isStill = (file: string, fd: number): boolean =>
+  statSync(file, { throwIfNoEntry: false })?.ino === fstatSync(fd).ino;
+
+/**
+ * Takes an exclusive lock without waiting; `undefined` when another holder, in this process or another, has it, or has
+ * just removed the file.
+ */
 export const tryLock = (file: string): Disposable | undefined => {
   const fd = openSync(file, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
   try {
@@ -14,6 +20,10 @@ export const tryLock = (file: string): Disposable | undefined => {
     closeSync(fd);
     if (hasCode(error, 'EAGAIN', 'EWOULDBLOCK')) return undefined;
     throw error;
+  }
+  if (!isStill(file, fd)) {
+    closeSync(fd);
+    return undefined;
   }
   let held = true;
   return {

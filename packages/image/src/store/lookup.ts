@@ -3,16 +3,15 @@ import { ImageError, isImageError } from '../errors.ts';
 import {
   formatFamiliarReference,
   formatReference,
-  formatRepository,
   parseReference,
   type Reference,
 } from '../reference.ts';
-import type { IndexEntry } from './index-file.ts';
+import { repoDigestsOf, type IndexEntry } from './index-file.ts';
 
 /** What a word found: an image, and whether the word was one of its names. */
 export interface Found {
   readonly entry: IndexEntry;
-  /** The full name, when the word was one. */
+  /** The full name, or the full name with its digest, when the word was one. */
   readonly name: string | undefined;
 }
 
@@ -27,18 +26,34 @@ const parse = (word: string): Reference | undefined => {
   }
 };
 
-const byReference = (entries: readonly IndexEntry[], reference: Reference): IndexEntry | undefined => {
-  if (reference.digest === undefined) {
-    const name = formatReference(reference);
-    return entries.find((entry) => entry.name === name);
-  }
-  const repository = formatRepository(reference);
-  return entries.find(
-    ({ name, descriptor }) =>
-      descriptor.digest === reference.digest &&
-      name !== undefined &&
-      formatRepository(parseReference(name)) === repository,
+/** The repository in full: `docker.io/library/debian`. */
+export const repositoryOf = (name: string): string => {
+  const { domain, path } = parseReference(name);
+  return `${domain}/${path}`;
+};
+
+const byDigest = (
+  entries: readonly IndexEntry[],
+  { domain, path }: Reference,
+  digest: Digest,
+): Found | undefined => {
+  const name = `${domain}/${path}@${digest}`;
+  const known = entries.find(({ repoDigests }) => repoDigests.includes(name));
+  if (known !== undefined) return { entry: known, name };
+  const named = entries.find(
+    (entry) =>
+      entry.descriptor.digest === digest &&
+      entry.name !== undefined &&
+      repositoryOf(entry.name) === `${domain}/${path}`,
   );
+  return named === undefined ? undefined : { entry: named, name: undefined };
+};
+
+const byReference = (entries: readonly IndexEntry[], reference: Reference): Found | undefined => {
+  if (reference.digest !== undefined) return byDigest(entries, reference, reference.digest);
+  const name = formatReference(reference);
+  const entry = entries.find((each) => each.name === name);
+  return entry === undefined ? undefined : { entry, name };
 };
 
 const byIdPrefix = (entries: readonly IndexEntry[], prefix: string): IndexEntry | undefined => {
@@ -57,7 +72,7 @@ const byIdPrefix = (entries: readonly IndexEntry[], prefix: string): IndexEntry 
 export const findImage = (entries: readonly IndexEntry[], word: string): Found => {
   const reference = parse(word);
   const named = reference === undefined ? undefined : byReference(entries, reference);
-  if (named !== undefined) return { entry: named, name: reference?.digest === undefined ? named.name : undefined };
+  if (named !== undefined) return named;
   const prefix = ID_PREFIX.exec(word)?.[1];
   const identified = prefix === undefined ? undefined : byIdPrefix(entries, prefix);
   if (identified !== undefined) return { entry: identified, name: undefined };
@@ -65,9 +80,15 @@ export const findImage = (entries: readonly IndexEntry[], word: string): Found =
   throw new ImageError('IMAGE_NOT_FOUND', `no such image: ${shown}`, { path: word });
 };
 
+const familiar = (name: string): string => formatFamiliarReference(parseReference(name));
+
 /** Every name of an image, short, sorted. */
 export const namesOf = (entries: readonly IndexEntry[], id: Digest): readonly string[] =>
-  entries
-    .filter((entry) => entry.id === id)
-    .flatMap(({ name }) => (name === undefined ? [] : [formatFamiliarReference(parseReference(name))]))
-    .sort();
+  fullNamesOf(entries, id).map(familiar).sort();
+
+/** Every name of an image with a digest, short, sorted. */
+export const familiarDigestsOf = (entries: readonly IndexEntry[], id: Digest): readonly string[] =>
+  repoDigestsOf(entries, id).map(familiar).sort();
+
+export const fullNamesOf = (entries: readonly IndexEntry[], id: Digest): readonly string[] =>
+  entries.flatMap((entry) => (entry.id === id && entry.name !== undefined ? [entry.name] : []));

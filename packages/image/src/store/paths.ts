@@ -10,6 +10,10 @@ export interface StorePaths {
   readonly layersDir: string;
   /** One directory for each running write, named at random; its owner holds a lock on the file `lock` in it. */
   readonly workDir: string;
+  /** A directory for each layer that is being fetched, or was not fetched to its end, named by its digest. */
+  readonly downloadsDir: string;
+  /** Says for diff ids which blob is their compressed form, made for a push. */
+  readonly compressedDir: string;
   readonly indexFile: string;
   readonly layoutFile: string;
   /** Held while `index.json` changes, and while content that it names comes or goes. */
@@ -24,6 +28,8 @@ export const storePaths = (rootDir: string): StorePaths => {
     blobsDir: join(contentDir, 'blobs', 'sha256'),
     layersDir: join(rootDir, 'layers'),
     workDir: join(rootDir, 'work'),
+    downloadsDir: join(rootDir, 'downloads'),
+    compressedDir: join(rootDir, 'compressed'),
     indexFile: join(contentDir, 'index.json'),
     layoutFile: join(contentDir, 'oci-layout'),
     lockFile: join(rootDir, 'images.lock'),

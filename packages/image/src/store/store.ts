@@ -8,9 +8,10 @@ import { ImageError, isImageError } from '../errors.ts';
 import { parseImageConfig, type ImageConfig } from '../image-config.ts';
 import { readImage, type Image } from '../image/image.ts';
 import type { LayerLimits } from '../layer/unpack.ts';
-import { parseManifest } from '../manifest.ts';
-import { formatFamiliarReference, formatReference, parseReference } from '../reference.ts';
-import { commit } from './commit.ts';
+import { parseManifest, type Manifest } from '../manifest.ts';
+import { formatReference, parseReference } from '../reference.ts';
+import { commit, readLayerRecord } from './commit.ts';
+import { sweepDownloads } from './download-dir.ts';
 import { replaceFile } from './durable.ts';
 import { collectGarbage, type Collected, type LayersInUse } from './garbage.ts';
 import {
@@ -18,17 +19,19 @@ import {
   EMPTY_INDEX,
   readEntries,
   readStoreIndex,
-  removeImage,
-  removeName,
+  addRepoDigest,
+  removeImages,
+  removeReferences,
   writeStoreIndex,
   type IndexEntry,
 } from './index-file.ts';
 import { Ingest } from './ingest.ts';
 import { locked } from './lock.ts';
-import { findImage, namesOf, type Found } from './lookup.ts';
+import { familiarDigestsOf, findImage, namesOf } from './lookup.ts';
 import { blobFile, layerDir, storePaths, type StorePaths } from './paths.ts';
-import type { ImagesInUse, PruneOptions, PruneReport } from './prune.ts';
-import type { StoreUsage } from './usage.ts';
+import { pruneStore, type ImagesInUse, type PruneOptions, type PruneReport } from './prune.ts';
+import { familiarReferences, planRemoval } from './removal.ts';
+import { measureStore, type StoreUsage } from './usage.ts';
 import { sweepWorkspaces, Workspace } from './workspace.ts';
 
 export interface StoredLayer {
@@ -81,6 +84,8 @@ export interface RemoveReport {
 export interface SweepReport extends Collected {
   /** Leftovers of writers that died. */
   readonly workspaces: number;
+  /** Layers that were not fetched to their end. */
+  readonly downloads: number;
 }
 
 export interface ImageStoreOptions {
@@ -183,6 +188,14 @@ export class ImageStore {
     });
   }
 
+  /** Notes that a registry has an image as `name@sha256:…`, given in full. Does nothing when the image is gone. */
+  async addRepoDigest(id: Digest, repoDigest: string, { signal }: CallOptions = {}): Promise<void> {
+    const name = formatReference(parseReference(repoDigest));
+    await locked(this.paths.lockFile, signal, () => {
+      writeStoreIndex(this.paths, addRepoDigest(readStoreIndex(this.paths), id, name));
+    });
+  }
+
   /**
    * Takes a name away, and the image with its last one; an id takes the image with all its names, which needs `force`
    * when there are several. What no image needs any more is deleted.
@@ -201,53 +214,74 @@ export class ImageStore {
     return { untagged: report.untagged, deleted: [report.id, ...report.layers.filter((chainId) => gone.has(chainId))] };
   }
 
-  /** Removes what died writers and killed removals left behind, and content that no image has. */
+  /**
+   * Removes what died writers and killed removals left behind, content that no image has, and downloads that nobody went
+   * on with for three days.
+   */
   async sweep({ signal }: CallOptions = {}): Promise<SweepReport> {
     const workspaces = await sweepWorkspaces(this.paths, signal);
-    return { workspaces, ...(await collectGarbage(this.paths, { layersInUse: this.#layersInUse, signal })) };
+    const { downloads } = sweepDownloads(this.paths);
+    return { workspaces, downloads, ...(await collectGarbage(this.paths, { layersInUse: this.#layersInUse, signal })) };
   }
 
-  /** What the store has on disk. Measures each unpacked layer once. */
+  /**
+   * What the store has on disk, as `du` counts it. An unpacked layer is measured once; its record keeps the number.
+   *
+   * @param options - `inUse` says which images must stay, for `reclaimableBytes`
+   */
   usage(options: CallOptions & { readonly inUse?: ImagesInUse | undefined } = {}): Promise<StoreUsage> {
-    return Promise.reject(new Error(String(options.signal)));
+    return measureStore(this.paths, options);
   }
 
-  /** Removes images that nothing uses, and downloads that were given up. */
+  /**
+   * Removes images without a name, or with `all` those too that have one, unless `inUse` knows them or a filter spares
+   * them; what then no image has, as {@link ImageStore.sweep}; and every download that nobody works on.
+   */
   prune(options: PruneOptions = {}): Promise<PruneReport> {
-    return Promise.reject(new Error(String(options.signal)));
+    return pruneStore(this.paths, this.#layersInUse, options);
   }
 
-  /** Takes the image, or one name of it, out of the index. `id` says that the image went. */
+  /** Takes the image, or one reference of it, out of the index. `id` says that the image went. */
   #forget(nameOrId: string, force: boolean): Forgotten {
     const index = readStoreIndex(this.paths);
-    const entries = readEntries(index);
-    const found = findImage(entries, nameOrId);
-    const { id } = found.entry;
-    const names = namesOf(entries, id);
-    if (found.name !== undefined && names.length > 1) {
-      writeStoreIndex(this.paths, removeName(index, found.name));
-      return { untagged: [formatFamiliarReference(parseReference(found.name))], id: undefined, layers: [] };
+    const { id, references, last } = planRemoval(readEntries(index), nameOrId, force);
+    const untagged = familiarReferences(references);
+    if (!last) {
+      writeStoreIndex(this.paths, removeReferences(index, id, references));
+      return { untagged, id: undefined, layers: [] };
     }
-    refuseSeveralNames(found, names, force);
     const config = parseImageConfig(this.#blob(id));
-    writeStoreIndex(this.paths, removeImage(index, id));
-    return { untagged: names, id, layers: [...chainIds(config.rootfs.diff_ids)].reverse() };
+    writeStoreIndex(this.paths, removeImages(index, new Set([id])));
+    return { untagged, id, layers: [...chainIds(config.rootfs.diff_ids)].reverse() };
   }
 
   #describe(entry: IndexEntry, entries: readonly IndexEntry[]): StoredImage {
     const config = parseImageConfig(this.#blob(entry.id), `config of ${entry.id}`);
-    const chain = chainIds(config.rootfs.diff_ids);
+    const manifest = parseManifest(this.#blob(entry.descriptor.digest), `manifest of ${entry.id}`);
+    const layers = this.#layers(entry, config, manifest);
     return {
       id: entry.id,
       names: namesOf(entries, entry.id),
-      repoDigests: [],
+      repoDigests: familiarDigestsOf(entries, entry.id),
       manifestDigest: entry.descriptor.digest,
-      layers: [],
+      layers,
       config,
-      layerDirs: chain.map((chainId) => layerDir(this.paths, chainId)).reverse(),
-      sizeBytes: entry.sizeBytes,
+      layerDirs: layers.map(({ chainId }) => layerDir(this.paths, chainId)).reverse(),
+      sizeBytes: layers.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0),
       created: config.created,
     };
+  }
+
+  #layers({ layerSizes }: IndexEntry, config: ImageConfig, manifest: Manifest): readonly StoredLayer[] {
+    const diffIds = config.rootfs.diff_ids;
+    return chainIds(diffIds).map((chainId, i) => ({
+      digest: manifest.layers[i]?.digest ?? (diffIds[i] as Digest),
+      diffId: diffIds[i] as Digest,
+      chainId,
+      // Stores of the first days have one number for all layers.
+      sizeBytes:
+        layerSizes.length === diffIds.length ? (layerSizes[i] as number) : readLayerRecord(this.paths, chainId).contentBytes,
+    }));
   }
 
   #blob(digest: Digest): Buffer {
@@ -258,16 +292,6 @@ export class ImageStore {
     return bytes;
   }
 }
-
-const refuseSeveralNames = (found: Found, names: readonly string[], force: boolean): void => {
-  if (found.name !== undefined || names.length < 2 || force) return;
-  const short = found.entry.id.slice('sha256:'.length, 'sha256:'.length + 12);
-  throw new ImageError(
-    'IMAGE_CONFLICT',
-    `conflict: unable to delete ${short} (must be forced) - image is referenced in multiple repositories: ${names.join(', ')}`,
-    { path: found.entry.id },
-  );
-};
 
 const readBlob = (file: string): Buffer => {
   try {

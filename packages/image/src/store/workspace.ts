@@ -3,10 +3,9 @@ import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { hasCode } from '@tsc/sys';
-
 import { digestHex, type Digest } from '../digest.ts';
 import { ImageError } from '../errors.ts';
+import { namesIn } from './disk.ts';
 import { locked, tryLock } from './lock.ts';
 import { blobFile, layerDir, type StorePaths } from './paths.ts';
 
@@ -88,21 +87,13 @@ const removeWorkspace = async (paths: StorePaths, dir: string): Promise<void> =>
   });
 };
 
-const names = (dir: string): readonly string[] => {
-  try {
-    return readdirSync(dir);
-  } catch (error) {
-    if (hasCode(error, 'ENOENT')) return [];
-    throw error;
-  }
-};
 
 /** What running writes hold. Call under the store's lock. */
 export const heldContent = (paths: StorePaths): Kept => {
-  const workspaces = names(paths.workDir).map((name) => join(paths.workDir, name));
+  const workspaces = namesIn(paths.workDir).map((name) => join(paths.workDir, name));
   return {
-    blobs: new Set(workspaces.flatMap((dir) => names(join(dir, KEEP_BLOBS)))),
-    layers: new Set(workspaces.flatMap((dir) => names(join(dir, KEEP_LAYERS)))),
+    blobs: new Set(workspaces.flatMap((dir) => namesIn(join(dir, KEEP_BLOBS)))),
+    layers: new Set(workspaces.flatMap((dir) => namesIn(join(dir, KEEP_LAYERS)))),
   };
 };
 
@@ -111,7 +102,7 @@ export const sweepWorkspaces = async (paths: StorePaths, signal?: AbortSignal): 
   using dead = new DisposableStack();
   const dirs: string[] = [];
   await locked(paths.lockFile, signal, () => {
-    for (const name of names(paths.workDir)) {
+    for (const name of namesIn(paths.workDir)) {
       const own = tryLock(join(paths.workDir, name, LOCK));
       if (own === undefined) continue;
       dead.use(own);

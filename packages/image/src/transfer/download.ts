@@ -1,0 +1,233 @@
+import { rmSync, statSync } from 'node:fs';
+import { open, type FileHandle } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { hasCode } from '@tsc/sys';
+
+import type { Descriptor } from '../descriptor.ts';
+import { ImageError, isImageError } from '../errors.ts';
+import type { OpenBlobOptions } from '../registry/repository.ts';
+import type { DownloadDir } from '../store/download-dir.ts';
+import { contiguousBytes, nextChunk, type Chunk } from './chunks.ts';
+import { ProgressFile } from './progress-file.ts';
+import { StallGuard } from './stall-guard.ts';
+
+/** Gives a part of a layer: {@link Repository.openBlob} of the layer's repository. */
+export type OpenPart = (descriptor: Descriptor, options: OpenBlobOptions) => Promise<Readable>;
+
+export interface DownloadOptions {
+  /** How many requests at once. */
+  readonly parallelChunks: number;
+  /** A connection that brings next to nothing in this time is given up. */
+  readonly stallMs: number;
+  /** Told how many bytes are there, now and then. */
+  readonly onBytes: (bytes: number) => void;
+}
+
+/** So many connections in a row may fail without having brought something worth while. */
+const FAILURES_MAX = 5;
+const WORTHWHILE_BYTES = 1024 ** 2;
+const PAUSE_MIN_MS = 200;
+const READ_BYTES = 512 * 1024;
+
+/** What a connection had when it failed, which is tried again from there. */
+class Dropped {
+  readonly cause: unknown;
+  readonly bytes: number;
+  constructor(cause: unknown, bytes: number) {
+    this.cause = cause;
+    this.bytes = bytes;
+  }
+}
+
+/**
+ * Fetches a layer into its directory in ranged requests, going on where an earlier run stopped, while others read along
+ * from the start. Nothing is verified here.
+ */
+export class Download implements AsyncDisposable {
+  readonly resumed: boolean;
+  readonly #descriptor: Descriptor;
+  readonly #openPart: OpenPart;
+  readonly #options: DownloadOptions;
+  readonly #data: FileHandle;
+  readonly #progress: ProgressFile;
+  readonly #taken = new Set<number>();
+  #news: PromiseWithResolvers<undefined> = Promise.withResolvers();
+  /** Why nothing can be written; not the registry's fault, so nothing is tried again. */
+  #broken: ImageError | undefined;
+  #failure: { readonly error: unknown } | undefined;
+
+  private constructor(
+    source: { readonly descriptor: Descriptor; readonly openPart: OpenPart },
+    files: { readonly data: FileHandle; readonly progress: ProgressFile },
+    options: DownloadOptions,
+  ) {
+    this.#descriptor = source.descriptor;
+    this.#openPart = source.openPart;
+    this.#options = options;
+    this.#data = files.data;
+    this.#progress = files.progress;
+    this.resumed = files.progress.resumed;
+  }
+
+  static async open(
+    dir: DownloadDir,
+    source: { readonly descriptor: Descriptor; readonly openPart: OpenPart },
+    options: DownloadOptions,
+  ): Promise<Download> {
+    await using undo = new AsyncDisposableStack();
+    if (statSync(dir.dataFile, { throwIfNoEntry: false }) === undefined) rmSync(dir.progressFile, { force: true });
+    const data = undo.use(await open(dir.dataFile, statSync(dir.progressFile, { throwIfNoEntry: false }) ? 'r+' : 'w+', 0o600));
+    const progress = undo.use(await ProgressFile.open(dir.progressFile, source.descriptor.size));
+    undo.move();
+    return new Download(source, { data, progress }, options);
+  }
+
+  /** Bytes that are there, with gaps or without. */
+  get bytes(): number {
+    return this.#progress.bytes;
+  }
+
+  /** Fetches what is missing. Whoever reads along sees its failure too. */
+  async run(signal: AbortSignal): Promise<void> {
+    const stop = new AbortController();
+    const either = AbortSignal.any([signal, stop.signal]);
+    const workers = Array.from({ length: Math.min(this.#options.parallelChunks, this.#progress.chunks.length) }, () =>
+      this.#work(either).catch((error: unknown) => {
+        this.#failure ??= { error };
+        this.#tell();
+        stop.abort(error);
+      }),
+    );
+    await Promise.all(workers);
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  /** The layer's bytes from the first on, each as soon as it is there. */
+  async *follow(signal: AbortSignal): AsyncGenerator<Buffer, void, void> {
+    const { size } = this.#descriptor;
+    for (let at = 0; at < size;) {
+      signal.throwIfAborted();
+      const news = this.#news.promise;
+      const there = contiguousBytes(this.#progress.chunks, this.#progress.counts) - at;
+      if (there <= 0) {
+        if (this.#failure !== undefined) throw this.#failure.error;
+        await news;
+        continue;
+      }
+      const { buffer, bytesRead } = await this.#data.read(Buffer.allocUnsafe(Math.min(there, READ_BYTES)), { position: at });
+      if (bytesRead === 0) throw this.#short(at);
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#progress[Symbol.asyncDispose]();
+    } finally {
+      await this.#data.close();
+    }
+  }
+
+  #tell(): void {
+    const { resolve } = this.#news;
+    this.#news = Promise.withResolvers();
+    resolve(undefined);
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    for (;;) {
+      const index = nextChunk(this.#progress.chunks, this.#progress.counts, this.#taken);
+      const chunk = index === undefined ? undefined : this.#progress.chunks[index];
+      if (index === undefined || chunk === undefined) return;
+      this.#taken.add(index);
+      await this.#fetchChunk(index, chunk, signal);
+      this.#taken.delete(index);
+    }
+  }
+
+  /** Goes on as long as connections bring something. */
+  async #fetchChunk(index: number, chunk: Chunk, signal: AbortSignal): Promise<void> {
+    for (let failures = 0; ;) {
+      const dropped = await this.#fetchRest(index, chunk, signal);
+      if (dropped === undefined) return;
+      failures = dropped.bytes >= WORTHWHILE_BYTES ? 0 : failures + 1;
+      if (failures >= FAILURES_MAX) throw dropped.cause;
+      if (failures > 0) await sleep(PAUSE_MIN_MS * 2 ** (failures - 1), undefined, { signal });
+    }
+  }
+
+  /** One request. What the registry answers is final, as the client has tried again already; a connection that drops isn't. */
+  async #fetchRest(index: number, chunk: Chunk, signal: AbortSignal): Promise<Dropped | undefined> {
+    signal.throwIfAborted();
+    const before = this.#progress.counts[index] ?? 0;
+    const isAll = this.#progress.chunks.length === 1 && before === 0;
+    const range = isAll ? {} : { offset: chunk.start + before, length: chunk.length - before };
+    const stream = await this.#openPart(this.#descriptor, { ...range, signal });
+    using guard = new StallGuard(stream, this.#options.stallMs);
+    let count = before;
+    try {
+      for await (const bytes of stream as AsyncIterable<Buffer>) {
+        guard.saw(bytes.length);
+        if (count + bytes.length > chunk.length) throw this.#long();
+        await this.#write(index, chunk.start + count, bytes);
+        count += bytes.length;
+      }
+      if (count < chunk.length) throw this.#short(chunk.start + count);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (this.#broken !== undefined) throw this.#broken;
+      if (isImageError(error) && error.code === 'CONTENT_MISMATCH') throw error;
+      return new Dropped(error, count - before);
+    } finally {
+      stream.destroy();
+    }
+    return undefined;
+  }
+
+  async #write(index: number, position: number, bytes: Buffer): Promise<void> {
+    try {
+      for (let at = 0; at < bytes.length;) {
+        const { bytesWritten } = await this.#data.write(bytes, at, bytes.length - at, position + at);
+        at += bytesWritten;
+      }
+      await this.#progress.add(index, bytes.length);
+    } catch (error) {
+      this.#broken = writeError(this.#descriptor, error);
+      throw this.#broken;
+    }
+    this.#options.onBytes(this.bytes);
+    this.#tell();
+  }
+
+  #long(): ImageError {
+    return this.#mismatch('the registry sends more');
+  }
+
+  #short(at: number): ImageError {
+    return new ImageError(
+      'REGISTRY_FAILED',
+      `layer ${this.#descriptor.digest} of ${String(this.#descriptor.size)} bytes ends after ${String(at)}`,
+      { path: this.#descriptor.digest },
+    );
+  }
+
+  #mismatch(why: string): ImageError {
+    return new ImageError(
+      'CONTENT_MISMATCH',
+      `layer ${this.#descriptor.digest} of ${String(this.#descriptor.size)} bytes: ${why}`,
+      { path: this.#descriptor.digest },
+    );
+  }
+}
+
+const writeError = ({ digest }: Descriptor, cause: unknown): ImageError => {
+  const errno = Error.isError(cause) && 'code' in cause ? String(cause.code) : String(cause);
+  return new ImageError('LAYER_FAILED', `cannot keep layer ${digest}: ${errno}`, { path: digest, errno, cause });
+};
+
+/** The disk is full, so that half a layer on it would keep it full. */
+export const isDiskFull = (error: unknown): boolean =>
+  (isImageError(error) && (error.errno === 'ENOSPC' || error.errno === 'EDQUOT')) || hasCode(error, 'ENOSPC', 'EDQUOT');
