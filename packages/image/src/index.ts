@@ -53,6 +53,8 @@ export {
   withoutIndexMember,
   type IndexOptions,
 } from './image/image-index.ts';
+export { openImageLayout, type ImageLayout, type LayoutOptions } from './layout/image-layout.ts';
+export type { LayoutEntry } from './layout/layout-lines.ts';
 export type { Compression } from './layer/compression.ts';
 export {
   readLayer,

@@ -1,6 +1,6 @@
 import type { Descriptor, Platform } from '../descriptor.ts';
 import { digestOf, type Digest } from '../digest.ts';
-import { ImageError } from '../errors.ts';
+import { ImageError, quote } from '../errors.ts';
 import { parseImageConfig } from '../image-config.ts';
 import { parseIndex, parseManifest } from '../manifest.ts';
 import { DOCKER_CONFIG, isIndexType, isManifestType, OCI_CONFIG } from '../media-types.ts';
@@ -63,10 +63,12 @@ class Walk {
   async expand({ descriptor, bytes }: Pick<Artifact, 'descriptor' | 'bytes'>, depth: number): Promise<Artifact> {
     this.#check(descriptor, bytes);
     if (!isIndexType(descriptor.mediaType)) {
-      const { config, layers } = parseManifest(bytes, `manifest ${descriptor.digest}`);
+      const { mediaType, config, layers } = parseManifest(bytes, `manifest ${descriptor.digest}`);
+      checkType(descriptor, mediaType);
       return { descriptor, bytes, blobs: [config, ...layers].map((line) => this.#source.blob(line)), manifests: [] };
     }
-    const lines = parseIndex(bytes, `index ${descriptor.digest}`).manifests;
+    const { mediaType, manifests: lines } = parseIndex(bytes, `index ${descriptor.digest}`);
+    checkType(descriptor, mediaType);
     if (lines.length > DOCUMENTS_MAX) throw refused(descriptor.digest, `more than ${String(DOCUMENTS_MAX)} members`);
     const [documents, others] = [lines.filter(isDocument), lines.filter((line) => !isDocument(line))];
     const members = await settled(documents.map((line) => this.artifact(line, depth + 1)));
@@ -96,6 +98,14 @@ class Walk {
     });
   }
 }
+
+/** A document that says another type than its descriptor would be read otherwise by somebody else. */
+const checkType = ({ digest, mediaType }: Descriptor, said: string | undefined): void => {
+  if (said === undefined || said === mediaType) return;
+  throw new ImageError('DOCUMENT_INVALID', `invalid ${digest}: it says it is ${quote(said)}, not ${quote(mediaType)}`, {
+    path: digest,
+  });
+};
 
 /** All of them, or the first error once none runs on. */
 const settled = async <T>(promises: readonly Promise<T>[]): Promise<readonly T[]> => {
@@ -131,18 +141,26 @@ interface PlatformOptions extends OpenOptions {
   readonly platform: Platform;
 }
 
+interface ImageMember {
+  readonly artifact: Artifact;
+  readonly platform: Platform;
+}
+
 /** What the members of an index, and of the indexes in it, are for; where no line says so, their configs do. */
 const imageMembers = async (
   index: Artifact,
-  options: OpenOptions,
-): Promise<readonly { readonly artifact: Artifact; readonly platform: Platform }[]> => {
-  const members = [];
+  { signal, seen = new Set() }: OpenOptions & { readonly seen?: Set<Digest> },
+): Promise<readonly ImageMember[]> => {
+  if (seen.has(index.descriptor.digest)) return [];
+  seen.add(index.descriptor.digest);
+  const members: ImageMember[] = [];
   for (const artifact of index.manifests) {
     const { platform } = artifact.descriptor;
-    if (isIndexArtifact(artifact)) members.push(...(await imageMembers(artifact, options)));
+    if (isIndexArtifact(artifact)) members.push(...(await imageMembers(artifact, { signal, seen })));
     else if (!isImageLine(artifact.descriptor)) continue;
     else if (platform !== undefined) members.push({ artifact, platform });
-    else if (isImageManifest(artifact)) members.push({ artifact, platform: await configPlatform(artifact, options) });
+    else if (isImageManifest(artifact))
+      members.push({ artifact, platform: await configPlatform(artifact, { signal }) });
   }
   return members;
 };
@@ -187,7 +205,7 @@ export const artifactImage = async (artifact: Artifact, options: ReadArtifactOpt
   const manifest = artifactManifest(artifact);
   if (!isImageManifest(artifact)) {
     const type = manifest.artifactType ?? manifest.config.mediaType;
-    throw new ImageError('IMAGE_INVALID', `${digest} is no image but an artifact of type ${JSON.stringify(type)}`, {
+    throw new ImageError('IMAGE_INVALID', `${digest} is no image but an artifact of type ${quote(type)}`, {
       path: digest,
     });
   }
