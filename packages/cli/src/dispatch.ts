@@ -97,9 +97,10 @@ function resolveVerb(
   return { calledAs: `${calledAs} ${verb}`, load: entry.load, words: [...typed, ...words] };
 }
 
-function entryOf(found: keyof typeof commands | CommandEntry): CommandEntry {
-  const entry = typeof found === 'string' ? commands[found] : found;
-  if (entry === undefined) throw new TypeError(`no command ${String(found)}`);
+function entryOf(found: string | CommandEntry): CommandEntry {
+  if (typeof found !== 'string') return found;
+  const entry = commands[found];
+  if (entry === undefined) throw new TypeError(`no command ${found}`);
   return entry;
 }
 

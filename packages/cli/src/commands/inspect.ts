@@ -19,7 +19,7 @@ export const command: Command = defineCommand({
     format: text("Format output using a custom template: 'json' or a Go template", { short: 'f' }),
     type: value('Only inspect objects of the given type', parseType),
   },
-  notYet: ['size', 's'],
+  notYet: ['platform', 'size', 's'],
   least: 1,
   run: ({ values: { format, type }, positional, surroundings }) => {
     const template = format === undefined || format === '' ? undefined : compileFormat(format);
@@ -49,7 +49,10 @@ async function inspect(engine: Engine, reference: string, type: ObjectType | und
     }
   }
   try {
-    return describeImage(await engine.images.resolve(reference));
+    const image = await engine.images.resolve(reference);
+    const { imageArtifact } = await import('@tsc/image');
+    const { mediaType, digest, size } = imageArtifact(await engine.images.image(image.id)).descriptor;
+    return describeImage(image, { mediaType, digest, size });
   } catch (error) {
     if (type === 'image' || codeOf(error) !== 'IMAGE_NOT_FOUND') throw error;
     throw failed(`no such object: ${reference}`, error);

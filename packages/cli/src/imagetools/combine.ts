@@ -68,6 +68,7 @@ function annotate(members: readonly Artifact[], annotations: readonly Annotation
     const { platform, annotations: before } = member.descriptor;
     const own = platform === undefined ? undefined : formatPlatform(platform);
     const fitting = onLines.filter((each) => each.platform === undefined || normal(each.platform) === own);
+    if (fitting.length === 0) return member;
     const added = Object.fromEntries(fitting.map(({ key, value }) => [key, value]));
     return describeArtifact(member, { platform, annotations: { ...before, ...added } });
   });

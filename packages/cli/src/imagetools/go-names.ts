@@ -41,7 +41,7 @@ export function goValue(document: unknown, absent: object = {}): unknown {
     goName(key),
     MAPS.has(key) ? value : goValue(value, ABSENT[key]),
   ]);
-  const view: object = { ...absent, ...Object.fromEntries(fields) };
+  const view = { ...absent, ...(Object.fromEntries(fields) as Readonly<Record<string, unknown>>) };
   return Object.defineProperty(view, 'toJSON', { value: () => document });
 }
 

@@ -1,4 +1,4 @@
-import { isDigest } from '@tsc/image';
+import { isDigest, OCI_MANIFEST, parseIndex } from '@tsc/image';
 import type { Descriptor, Digest, Platform, Reference } from '@tsc/image';
 
 import { failed } from '../errors.ts';
@@ -18,19 +18,15 @@ export interface SourcePatch {
   readonly annotations?: Descriptor['annotations'];
 }
 
-/** What is written in a descriptor as JSON. */
-interface WrittenDescriptor extends SourcePatch {
-  readonly digest?: unknown;
-}
-
 /** Reads a source; `parse` reads names. */
 export function parseSource(word: string, parse: (name: string) => Reference): Source {
   const text = word.trim();
   const nothing = { word, reference: undefined, digest: undefined, patch: {} };
   if (isDigest(text)) return { ...nothing, digest: text };
   if (!text.startsWith('{')) return { ...nothing, reference: readName(text, parse) };
-  const { digest, size, platform, annotations } = readDescriptor(text);
-  if (typeof digest !== 'string' || !isDigest(digest)) throw unusable(text, 'it has no digest');
+  const { written, descriptor } = readDescriptor(text);
+  const { digest, platform, annotations } = descriptor;
+  const size = Object.hasOwn(written, 'size') ? descriptor.size : undefined;
   return { ...nothing, digest, patch: { size, platform, annotations } };
 }
 
@@ -42,11 +38,19 @@ function readName(text: string, parse: (name: string) => Reference): Reference {
   }
 }
 
-function readDescriptor(text: string): WrittenDescriptor {
+/** A descriptor is a line of an index, and is checked as one; only its digest has to be there. */
+function readDescriptor(text: string): { readonly written: object; readonly descriptor: Descriptor } {
   try {
-    return JSON.parse(text) as WrittenDescriptor;
+    const written = JSON.parse(text) as object;
+    const line = { mediaType: OCI_MANIFEST, size: 0, ...written };
+    const [descriptor] = parseIndex(
+      Buffer.from(JSON.stringify({ schemaVersion: 2, manifests: [line] })),
+      'source',
+    ).manifests;
+    if (descriptor === undefined) throw new TypeError('an index of one line has none');
+    return { written, descriptor };
   } catch (error) {
-    throw unusable(text, 'it is no JSON', error);
+    throw unusable(text, Error.isError(error) ? error.message : String(error), error);
   }
 }
 

@@ -32,8 +32,8 @@ export const encodeEntry = (list: string, entry: ListEntry): string =>
 export function decodeEntry(list: string, text: string, file: string): ListEntry {
   const entry = parse(text, file);
   if (typeof entry.Ref !== 'string') throw damaged(file, 'it has no Ref');
-  if (entry.List !== undefined && entry.List !== list) {
-    throw failed(`${file} belongs to the manifest list ${String(entry.List)}, whose name looks the same as a file's`);
+  if (typeof entry.List === 'string' && entry.List !== list) {
+    throw failed(`${file} belongs to the manifest list ${entry.List}, whose name is the same where files are named`);
   }
   parseReference(entry.Ref);
   const bytes = typeof entry.Raw === 'string' ? Buffer.from(entry.Raw, 'base64') : undefined;
