@@ -58,6 +58,15 @@ const padTo =
   (cell: string, column: number): string =>
     column === 0 ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
 
+/** A Markdown table, the first row its head. */
+export function formatGrid(cells: readonly (readonly string[])[]): string {
+  const widths = (cells[0] ?? []).map((_title, column) => widest(cells, column));
+  const line = (row: readonly string[]): string => `| ${row.map(padTo(widths)).join(' | ')} |`;
+  const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  const [header = [], ...rows] = cells;
+  return [line(header), `| ${rule.join(' | ')} |`, ...rows.map(line)].join('\n');
+}
+
 /** A Markdown table of all rows: milliseconds, and medians as a part of runc's and of podman's on the same network. */
 export function formatTable(rows: readonly Measurement[]): string {
   const of = medianOf(rows);
@@ -68,11 +77,7 @@ export function formatTable(rows: readonly Measurement[]): string {
     const range = [Math.min(...samples), middle, Math.max(...samples)].map(ms);
     return [name, ...range, ratio(middle, of('runc run')), ratio(middle, podman)];
   });
-  const header = ['', 'min ms', 'median', 'max', '/ runc', '/ podman'];
-  const widths = header.map((_title, column) => widest([header, ...cells], column));
-  const line = (row: readonly string[]): string => `| ${row.map(padTo(widths)).join(' | ')} |`;
-  const rule = widths.map((width, column) => (column === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
-  return [line(header), line(rule), ...cells.map(line)].join('\n');
+  return formatGrid([['', 'min ms', 'median', 'max', '/ runc', '/ podman'], ...cells]);
 }
 
 /** Why rows are empty. */
