@@ -1,4 +1,4 @@
-import { mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, rmdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -80,6 +80,12 @@ export const claimDownload = async (
 };
 
 
+/** Removes the download of a layer, unless somebody works on it. */
+export const dropDownload = (paths: StorePaths, digest: Digest): void => {
+  const dir = dirOf(paths, digest);
+  if (existsSync(dir)) tryClaim(dir)?.remove();
+};
+
 const bytesOf = (dir: string): number => {
   const stat = statSync(join(dir, 'data'), { throwIfNoEntry: false });
   // A second name of a blob's file costs nothing.
@@ -89,7 +95,7 @@ const bytesOf = (dir: string): number => {
 const isGivenUp = (paths: StorePaths, name: string, before: number): boolean => {
   if (!HEX.test(name)) return false;
   const progress = statSync(join(paths.downloadsDir, name, 'progress'), { throwIfNoEntry: false });
-  return (progress?.mtimeMs ?? 0) < before || statSync(blobFile(paths, `sha256:${name}`), { throwIfNoEntry: false }) !== undefined;
+  return (progress?.mtimeMs ?? 0) < before || existsSync(blobFile(paths, `sha256:${name}`));
 };
 
 export interface DownloadSweep {
