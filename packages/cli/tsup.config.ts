@@ -1,4 +1,5 @@
 import { cp } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 
 import { defineConfig } from 'tsup';
 
@@ -17,7 +18,13 @@ const config: ReturnType<typeof defineConfig> = defineConfig({
   clean: true,
   splitting: true,
   minifySyntax: true,
-  noExternal: [/^@tsc\//, 'yaml', 'tar'],
+  noExternal: [/^@tsc\//, 'undici', 'yaml', 'tar'],
+  // undici is CommonJS, and asks for Node's own modules with `require`, which modules don't have.
+  banner: { js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);" },
+  esbuildOptions: (options) => {
+    // File by file, so that a command which speaks with no registry doesn't load what does.
+    options.alias = { '@tsc/image': fileURLToPath(new URL('../image/src/index.ts', import.meta.url)) };
+  },
   onSuccess: async () => {
     await cp('../sys/prebuilt', 'prebuilt', { recursive: true, force: true });
   },

@@ -31,6 +31,8 @@ export interface Cli extends AsyncDisposable {
   ok(...words: string[]): Promise<string>;
   /** Starts a command, with pipes. */
   start(words: readonly string[], env?: Readonly<Record<string, string>>): ChildProcess;
+  /** Keeps credentials and settings of registries in `dir`, too. */
+  readonly environment: Readonly<Record<string, string>>;
   /** The words of a shell for this engine's `tsc`. */
   readonly shellWords: string;
 }
@@ -44,9 +46,10 @@ export async function testCli(): Promise<Cli> {
   }
   const dir = mkdtempSync(join(testDir, 'c-'));
   const engine = ['--root', join(dir, 'root'), '--run-root', join(dir, 'run')];
+  const environment = { DOCKER_CONFIG: join(dir, 'docker'), XDG_CONFIG_HOME: join(dir, 'config') };
   const start: Cli['start'] = (words, env = {}) =>
     spawn(program, [...engine, ...words], {
-      env: { PATH: process.env['PATH'], TSC_TEST_RUN: process.env['TSC_TEST_RUN'], ...env },
+      env: { PATH: process.env['PATH'], TSC_TEST_RUN: process.env['TSC_TEST_RUN'], ...environment, ...env },
     });
   const run: Cli['run'] = (words, { input, env } = {}) => ended(start(words, env), input);
   const ok: Cli['ok'] = async (...words) => {
@@ -63,6 +66,7 @@ export async function testCli(): Promise<Cli> {
     run,
     ok,
     start,
+    environment,
     shellWords: [program, ...engine].join(' '),
     [Symbol.asyncDispose]: async () => {
       const ids = (await ok('ps', '-aq')).split('\n').filter(Boolean);
