@@ -126,6 +126,7 @@ export type { TarMember } from './tar/writer.ts';
 export { applyChanges } from './archive/changes.ts';
 export { packArchive, unpackArchive, type PackArchiveOptions, type UnpackArchiveOptions } from './archive/plain.ts';
 export { importImage, type ByteSource, type ImportOptions } from './archive/import.ts';
+export { openImageArchive, type ImageArchive, type OpenArchiveOptions } from './archive/open.ts';
 export { loadArchive, type LoadedImage, type LoadOptions } from './archive/load.ts';
 export { archiveImages, saveArchive, type ArchiveOptions, type NamedImage } from './archive/save.ts';
 export { recompressImage, recompressLayer, type RecompressOptions } from './image/recompress.ts';

@@ -195,7 +195,7 @@ describe('an image layout', () => {
     writeFileSync(file(manifestDigest(image)), image.manifestBytes.toString().replace('{', ' '));
     await expect(layout.artifact('a')).rejects.toMatchObject({ code: 'CONTENT_MISMATCH' });
     rmSync(file(manifestDigest(image)));
-    await expect(layout.artifact('a')).rejects.toMatchObject({ code: 'IMAGE_NOT_FOUND' });
+    await expect(layout.artifact('a')).rejects.toMatchObject({ code: 'LAYOUT_INVALID' });
   });
 
   it('refuses what is no layout', async () => {

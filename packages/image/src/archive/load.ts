@@ -1,26 +1,33 @@
-import { createReadStream } from 'node:fs';
+import { stat } from 'node:fs/promises';
 
-import { goArchitecture, type Descriptor, type Platform } from '../descriptor.ts';
-import { digestHex, type Digest } from '../digest.ts';
-import { asList, asString, optional, parseDocument, requiredMember } from '../document.ts';
-import { ImageError, quote } from '../errors.ts';
-import { parseImageConfig } from '../image-config.ts';
-import { composeImage, imageId, readImage, type Image, type Layer } from '../image/image.ts';
-import { detectCompression, layerMediaType } from '../layer/compression.ts';
+import type { Descriptor, Platform } from '../descriptor.ts';
+import type { Digest } from '../digest.ts';
+import { isImageError } from '../errors.ts';
+import { isImageLine, isIndexArtifact, type Artifact } from '../image/artifact.ts';
+import { openRegularFile } from '../image/file-range.ts';
+import { imageId, manifestDigest, type Image } from '../image/image.ts';
+import { artifactImage, imageMembers, isImageManifest } from '../image/read-artifact.ts';
 import { readLayer, type LayerLimits } from '../layer/unpack.ts';
-import { parseIndex, parseManifest } from '../manifest.ts';
-import { isIndexType, isManifestType } from '../media-types.ts';
+import { readLine } from '../layout/layout-lines.ts';
+import { lineName } from '../layout/layout-name.ts';
+import { isIndexType } from '../media-types.ts';
+import { hostPlatform } from '../platform.ts';
 import { commit, type NamedEntry } from '../store/commit.ts';
-import { REF_NAME } from '../store/index-file.ts';
 import { Ingest } from '../store/ingest.ts';
 import { storeNames, type ImageStore } from '../store/store.ts';
 import { Workspace } from '../store/workspace.ts';
+import { invalidArchive, type ArchiveFiles } from './archive-files.ts';
+import { viewArchive, type ArchiveView } from './archive-view.ts';
 import { openSource, type ByteSource } from './import.ts';
-import { readHead, Spool, type SpooledFile } from './spool.ts';
+import { Spool } from './spool.ts';
+import { indexTar } from './tar-index.ts';
 
 export interface LoadOptions {
   readonly limits?: Partial<LayerLimits> | undefined;
-  /** Which image to take where the archive has one for each of several platforms; default: Linux on this machine. */
+  /**
+   * Which image to take where the archive has one for each of several platforms; default: Linux on this machine, or the
+   * only one there is.
+   */
   readonly platform?: Platform | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -34,21 +41,18 @@ export interface LoadedImage {
 interface ArchivedImage {
   readonly image: Image;
   readonly names: readonly string[];
-  readonly files: ReadonlyMap<Digest, string>;
 }
-
-/** containerd's annotation for a full name, where `ref.name` has a tag only. */
-export const CONTAINERD_NAME = 'io.containerd.image.name';
-
-const invalid = (why: string): ImageError => new ImageError('ARCHIVE_INVALID', `invalid image archive: ${why}`);
 
 /**
  * Loads the images of an archive that `docker save`, `podman save`, `skopeo copy` or {@link saveArchive} wrote, plain or
  * compressed: Docker's format, old or new, or an OCI layout. All digests are checked before anything becomes visible;
  * then all of its images appear at once.
  *
+ * Of an uncompressed file the layers are unpacked in place, several at once; anything else is received into a workspace
+ * of the store first.
+ *
  * @throws {@link ImageError} as `unpackLayer`, and `ARCHIVE_INVALID`, `IMAGE_INVALID`, `DOCUMENT_INVALID`,
- *   `CONTENT_MISMATCH`
+ *   `CONTENT_MISMATCH`, `PLATFORM_NOT_FOUND`
  * @remarks Privilege: root, for the owners and devices of unpacked layers.
  */
 export const loadArchive = async (
@@ -56,133 +60,98 @@ export const loadArchive = async (
   source: ByteSource,
   options: LoadOptions = {},
 ): Promise<readonly LoadedImage[]> => {
+  options.signal?.throwIfAborted();
+  if (typeof source === 'string' && (await isFile(source))) {
+    const handle = await openRegularFile(source);
+    try {
+      const files = await indexed(() => indexTar(handle, options));
+      if (files !== undefined) {
+        await using work = await Workspace.create(store.paths, options.signal);
+        return await loadFiles(store, { files, work }, options);
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+  return loadStream(store, source, options);
+};
+
+const isFile = async (path: string): Promise<boolean> => (await stat(path)).isFile();
+
+/** The files of an archive; `undefined` of one that must be decompressed first. */
+const indexed = async (index: () => Promise<ArchiveFiles>): Promise<ArchiveFiles | undefined> => {
+  try {
+    return await index();
+  } catch (error) {
+    if (isImageError(error) && error.code === 'COMPRESSION_UNSUPPORTED') return undefined;
+    throw error;
+  }
+};
+
+const loadStream = async (
+  store: ImageStore,
+  source: ByteSource,
+  options: LoadOptions,
+): Promise<readonly LoadedImage[]> => {
   await using work = await Workspace.create(store.paths, options.signal);
   using spool = new Spool(work.path('spool'));
   await readLayer(openSource(source), spool, options);
-  const archived = readArchive(spool, options.platform ?? { os: 'linux', architecture: goArchitecture(process.arch) });
+  return await loadFiles(store, { files: spool.files, paths: spool.paths, work }, options);
+};
+
+interface Received {
+  readonly files: ArchiveFiles;
+  readonly work: Workspace;
+  /** Files that may be taken for blobs as they are, in a workspace of the store. */
+  readonly paths?: ReadonlyMap<Digest, string> | undefined;
+}
+
+const loadFiles = async (
+  store: ImageStore,
+  { files, work, paths }: Received,
+  options: LoadOptions,
+): Promise<readonly LoadedImage[]> => {
+  const { signal } = options;
+  const archived = await readImages(await viewArchive(files, { where: 'the archive', signal }), options);
   const ingest = new Ingest(store.paths, work, options);
   const images: NamedEntry[] = [];
-  for (const { image, names, files } of archived) {
-    for (const [digest, file] of files) ingest.adopt(digest, file);
+  for (const { image, names } of archived) {
+    for (const { descriptor } of image.layers) {
+      const file = paths?.get(descriptor.digest);
+      if (file !== undefined) ingest.adopt(descriptor.digest, file);
+    }
     images.push({ entry: await ingest.image(image), names });
   }
-  await commit(store.paths, ingest.staged, { images, signal: options.signal });
+  await commit(store.paths, ingest.staged, { images, signal });
   return archived.map(({ image, names }) => ({ id: imageId(image), names }));
 };
 
-const readArchive = (spool: Spool, platform: Platform): readonly ArchivedImage[] => {
-  const tags = spool.has('manifest.json') ? readTags(spool) : [];
-  if (spool.has('oci-layout') && spool.has('index.json')) return readLayout(spool, { platform, tags });
-  if (spool.has('manifest.json')) return tags.map((tagged) => readDocker(spool, tagged));
-  throw invalid(
-    'it has neither manifest.json nor an OCI layout; the archive of a root filesystem is imported, not loaded',
-  );
-};
-
-interface Tagged {
-  readonly config: string;
-  readonly layers: readonly string[];
-  readonly names: readonly string[];
-}
-
-/** Docker's `manifest.json`. */
-const readTags = (spool: Spool): readonly Tagged[] =>
-  asList(parseDocument(spool.read('manifest.json'), 'manifest.json'), (node) => ({
-    config: asString(requiredMember(node, 'Config')),
-    layers: optional(node, 'Layers', (layers) => asList(layers, asString)) ?? [],
-    names: storeNames(optional(node, 'RepoTags', (names) => asList(names, asString)) ?? []),
-  }));
-
-const layerOf = ({ file }: SpooledFile, descriptor: Descriptor, diffId: Digest): Layer => ({
-  descriptor,
-  diffId,
-  open: () => createReadStream(file),
-});
-
-const readDocker = (spool: Spool, { config, layers, names }: Tagged): ArchivedImage => {
-  const configBytes = spool.read(config);
-  const diffIds = parseImageConfig(configBytes, config).rootfs.diff_ids;
-  const spooled = layers.map((name) => spool.get(name));
-  const image = composeImage(
-    configBytes,
-    spooled.map((blob, i) => {
-      const mediaType = layerMediaType(detectCompression(readHead(blob.file, 6)));
-      return layerOf(blob, { mediaType, digest: blob.digest, size: blob.size }, diffIds[i] ?? blob.digest);
-    }),
-  );
-  return { image, names, files: new Map(spooled.map(({ digest, file }) => [digest, file])) };
-};
-
-const blob = (spool: Spool, { digest, size }: Descriptor): SpooledFile => {
-  const found = spool.get(`blobs/sha256/${digestHex(digest)}`);
-  if (found.digest === digest && found.size === size) return found;
-  throw new ImageError(
-    'CONTENT_MISMATCH',
-    `blob ${digest} of ${String(size)} bytes is ${found.digest} of ${String(found.size)}`,
-    { path: digest },
-  );
-};
-
-const document = (spool: Spool, descriptor: Descriptor): Buffer => {
-  blob(spool, descriptor);
-  return spool.read(`blobs/sha256/${digestHex(descriptor.digest)}`);
-};
-
 /** A name of an image in a layout. A bare tag, as Docker writes it beside containerd's name, says nothing. */
-const namesIn = ({ annotations = {} }: Descriptor): readonly string[] => {
-  const name = annotations[CONTAINERD_NAME] ?? annotations[REF_NAME] ?? '';
+const namesIn = (line: Descriptor): readonly string[] => {
+  const name = lineName(line) ?? '';
   return /[:/]/.test(name) ? storeNames([name]) : [];
 };
 
-const readLayout = (
-  spool: Spool,
-  options: { readonly platform: Platform; readonly tags: readonly Tagged[] },
-): readonly ArchivedImage[] => {
+/** What the lines mean here, each image once, with all its names; what is no image is left. */
+const readImages = async (view: ArchiveView, options: LoadOptions): Promise<readonly ArchivedImage[]> => {
   const images = new Map<Digest, ArchivedImage>();
-  for (const line of parseIndex(spool.read('index.json'), 'index.json').manifests) {
-    const descriptor = pickManifest(spool, line, options.platform);
-    if (descriptor === undefined) continue;
-    const read = images.get(descriptor.digest) ?? readOci(spool, descriptor, options.tags);
-    images.set(descriptor.digest, { ...read, names: [...new Set([...read.names, ...namesIn(line)])] });
+  for (const line of view.lines.filter((each) => isIndexType(each.mediaType) || isImageLine(each))) {
+    const image = await pickImage(await readLine(view, line, { signal: options.signal }), options);
+    if (image === undefined) continue;
+    for (const { descriptor } of image.layers) view.check(descriptor);
+    const known = images.get(manifestDigest(image))?.names ?? [];
+    images.set(manifestDigest(image), { image, names: [...new Set([...known, ...namesIn(line)])] });
   }
-  if (images.size === 0) throw invalid('its index lists no image');
+  if (images.size === 0) throw invalidArchive('its index lists no image');
   return [...images.values()];
 };
 
-const readOci = (spool: Spool, descriptor: Descriptor, tags: readonly Tagged[]): ArchivedImage => {
-  const manifestBytes = document(spool, descriptor);
-  const manifest = parseManifest(manifestBytes, descriptor.digest);
-  const configBytes = document(spool, manifest.config);
-  const diffIds = parseImageConfig(configBytes, manifest.config.digest).rootfs.diff_ids;
-  const spooled = manifest.layers.map((layer) => blob(spool, layer));
-  const layers = manifest.layers.map((layer, i) =>
-    layerOf(spooled[i] as SpooledFile, layer, diffIds[i] ?? layer.digest),
-  );
-  const names = tags
-    .filter(({ config }) => spool.get(config).digest === manifest.config.digest)
-    .flatMap((tagged) => tagged.names);
-  return {
-    image: readImage(manifestBytes, configBytes, layers),
-    names,
-    files: new Map(spooled.map(({ digest, file }) => [digest, file])),
-  };
-};
-
-/** Signatures and attestations are listed like images, for no platform. */
-const isImage = ({ mediaType, platform, artifactType }: Descriptor): boolean =>
-  isManifestType(mediaType) && artifactType === undefined && platform?.os !== 'unknown';
-
-/** The image that a line of the index means on this platform; an index is followed one level. */
-const pickManifest = (spool: Spool, line: Descriptor, wanted: Platform): Descriptor | undefined => {
-  if (!isIndexType(line.mediaType)) return isImage(line) ? line : undefined;
-  const present = parseIndex(document(spool, line), line.digest).manifests.filter(
-    (descriptor) => isImage(descriptor) && spool.has(`blobs/sha256/${digestHex(descriptor.digest)}`),
-  );
-  const fits = ({ platform }: Descriptor): boolean =>
-    platform?.os === wanted.os &&
-    platform.architecture === wanted.architecture &&
-    (wanted.variant === undefined || platform.variant === wanted.variant);
-  const found = present.find(fits) ?? (present.length === 1 ? present[0] : undefined);
-  if (found !== undefined) return found;
-  throw invalid(`index ${quote(line.digest)} has no image for ${wanted.os}/${wanted.architecture}`);
+/** The image in an artifact; `undefined` when there is none, but charts or signatures. */
+const pickImage = async (artifact: Artifact, { platform, signal }: LoadOptions): Promise<Image | undefined> => {
+  if (!isIndexArtifact(artifact))
+    return isImageManifest(artifact) ? artifactImage(artifact, { platform, signal }) : undefined;
+  const [only, ...others] = await imageMembers(artifact, { signal });
+  if (only === undefined) return undefined;
+  if (platform === undefined && others.length === 0) return artifactImage(only.artifact, { signal });
+  return artifactImage(artifact, { platform: platform ?? hostPlatform(), signal });
 };

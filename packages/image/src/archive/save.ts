@@ -8,13 +8,12 @@ import { imageId, manifestDigest, type Image, type Layer } from '../image/image.
 import { recompressImage } from '../image/recompress.ts';
 import type { Compression } from '../layer/compression.ts';
 import type { Index } from '../manifest.ts';
+import { CONTAINERD_NAME, REF_NAME } from '../layout/layout-name.ts';
 import { OCI_INDEX, OCI_MANIFEST } from '../media-types.ts';
 import { formatFamiliarReference, formatReference, formatRepository, parseReference } from '../reference.ts';
-import { REF_NAME } from '../store/index-file.ts';
 import { storeNames, type ImageStore } from '../store/store.ts';
 import { Workspace } from '../store/workspace.ts';
 import { encodeHeader, padding, TRAILER } from '../tar/writer.ts';
-import { CONTAINERD_NAME } from './load.ts';
 
 /** An image and the names that an archive gives it. */
 export interface NamedImage {

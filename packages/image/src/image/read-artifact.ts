@@ -141,13 +141,13 @@ interface PlatformOptions extends OpenOptions {
   readonly platform: Platform;
 }
 
-interface ImageMember {
+export interface ImageMember {
   readonly artifact: Artifact;
   readonly platform: Platform;
 }
 
 /** What the members of an index, and of the indexes in it, are for; where no line says so, their configs do. */
-const imageMembers = async (
+export const imageMembers = async (
   index: Artifact,
   { signal, seen = new Set() }: OpenOptions & { readonly seen?: Set<Digest> },
 ): Promise<readonly ImageMember[]> => {

@@ -141,6 +141,7 @@ export class ImageLayout {
     return {
       where: this.dir,
       lines,
+      missing: (digest) => this.#blobs.missing(digest),
       document: (descriptor) => this.#blobs.document(descriptor),
       blob: (descriptor) => this.#blobs.blob(descriptor),
     };

@@ -51,12 +51,15 @@ export class LayoutBlobs {
       return await openRegularFile(this.#file(digest));
     } catch (error) {
       if (!isMissing(error)) throw error;
-      throw new ImageError('LAYOUT_INVALID', `image layout ${this.#dir} is damaged: blob ${digest} is missing`, {
-        path: this.#file(digest),
-        errno: 'ENOENT',
-        cause: error,
-      });
+      throw this.missing(digest);
     }
+  }
+
+  missing(digest: Digest): ImageError {
+    return new ImageError('LAYOUT_INVALID', `image layout ${this.#dir} is damaged: blob ${digest} is missing`, {
+      path: this.#file(digest),
+      errno: 'ENOENT',
+    });
   }
 
   /** Stores a blob under its digest, once it is verified; one that is there is only marked as in use. */

@@ -1,5 +1,5 @@
 import type { Descriptor, Platform } from '../descriptor.ts';
-import { isDigest } from '../digest.ts';
+import { isDigest, type Digest } from '../digest.ts';
 import { ImageError, quote } from '../errors.ts';
 import { artifactDocuments, type Artifact } from '../image/artifact.ts';
 import { readArtifact, type ArtifactSource, type ReadArtifactOptions } from '../image/read-artifact.ts';
@@ -20,6 +20,8 @@ export const entryOf = (descriptor: Descriptor): LayoutEntry => ({ name: lineNam
 export interface LayoutView extends ArtifactSource {
   readonly where: string;
   readonly lines: readonly Descriptor[];
+  /** The error for a blob that should be there. */
+  readonly missing: (digest: Digest) => ImageError;
 }
 
 const notFound = (view: LayoutView, what: string): ImageError =>
@@ -44,10 +46,14 @@ const oneLine = (
   });
 };
 
-const readLine = async (view: LayoutView, line: Descriptor, options: ReadArtifactOptions): Promise<Artifact> => {
-  const bytes =
-    isManifestType(line.mediaType) || isIndexType(line.mediaType) ? await view.document(line, options) : undefined;
-  if (bytes === undefined) throw notFound(view, line.digest);
+/** What one line names. */
+export const readLine = async (view: LayoutView, line: Descriptor, options: ReadArtifactOptions): Promise<Artifact> => {
+  if (!isManifestType(line.mediaType) && !isIndexType(line.mediaType)) {
+    const what = `${line.digest} is ${quote(line.mediaType)}, which is neither manifest nor index`;
+    throw new ImageError('IMAGE_INVALID', what, { path: line.digest });
+  }
+  const bytes = await view.document(line, options);
+  if (bytes === undefined) throw view.missing(line.digest);
   return readArtifact({ descriptor: line, bytes }, view, options);
 };
 
