@@ -7,7 +7,18 @@ import { describeRoot } from '../../../test/root.ts';
 import { openEngine } from '../src/index.ts';
 import type { ContainerSpec } from '../src/index.ts';
 import { startChild } from './child.ts';
-import { failureOf, leftovers, logText, removeAll, sh, testEngine, text, until, warmUp } from './test-engine.ts';
+import {
+  failureOf,
+  leftovers,
+  logText,
+  noCleanupRuns,
+  removeAll,
+  sh,
+  testEngine,
+  text,
+  until,
+  warmUp,
+} from './test-engine.ts';
 
 const KILLS = 40;
 
@@ -72,6 +83,7 @@ describeRoot('when the engine is killed', () => {
       } finally {
         await engine.close();
       }
+      await noCleanupRuns(t.layout);
       expect(leftovers(t.layout)).toEqual([]);
     }
   }, 240_000);

@@ -40,6 +40,7 @@ export async function testEngine(image: ImportRequest = {}, options: EngineOptio
       await removeAll(engine);
       for (const other of others) await other.close();
       await engine.close();
+      await noCleanupRuns(layout);
       const left = leftovers(layout);
       rmSync(dir, { recursive: true, force: true });
       if (left.length > 0) throw new Error(`left behind:\n  ${left.join('\n  ')}`);
@@ -59,6 +60,24 @@ export async function removeAll(engine: Engine): Promise<void> {
 }
 
 const entries = (dir: string): string[] => (existsSync(dir) ? readdirSync(dir) : []);
+
+/**
+ * A container whose engine was killed is cleaned up by a command of its monitor, which opens an engine like any other:
+ * until it ends, it may hold the network.
+ */
+export async function noCleanupRuns({ rootDir }: Layout): Promise<void> {
+  const isOfEngine = (pid: string): boolean => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').slice(2).includes(rootDir);
+    } catch {
+      return false; // it ended meanwhile
+    }
+  };
+  await until(
+    'the end of cleanup commands',
+    () => !readdirSync('/proc').some((name) => /^\d+$/.test(name) && isOfEngine(name)),
+  );
+}
 
 /** What there still is of an engine's containers, on disk and in the kernel, when all of them are gone. */
 export function leftovers(layout: Layout): string[] {
