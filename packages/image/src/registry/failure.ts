@@ -34,7 +34,7 @@ const WORDS: Readonly<Record<string, string>> = {
   ETIMEDOUT: 'no connection in time',
   UND_ERR_CONNECT_TIMEOUT: 'no connection in time',
   UND_ERR_HEADERS_TIMEOUT: 'no answer in time',
-  UND_ERR_BODY_TIMEOUT: 'it stopped sending',
+  UND_ERR_BODY_TIMEOUT: 'it stopped sending or taking data',
   UND_ERR_HEADERS_OVERFLOW: 'its answer has too many headers',
   UND_ERR_PRX_TLS: 'the TLS certificate of the proxy is not for its name',
   EHOSTUNREACH: 'no route to host',

@@ -1,5 +1,6 @@
 import { isIPv4 } from 'node:net';
 
+import { ImageError, quote } from '../errors.ts';
 import { parseReference, type Reference } from '../reference.ts';
 
 const DOCKER_HUB = 'docker.io';
@@ -8,8 +9,9 @@ const DOCKER_HUB = 'docker.io';
 export const registryHost = (domain: string): string =>
   domain === DOCKER_HUB || domain === 'index.docker.io' ? 'registry-1.docker.io' : domain;
 
-/** Docker Hub's search is at yet another. */
-export const searchHost = (domain: string): string => (domain === DOCKER_HUB ? 'index.docker.io' : domain);
+/** Docker Hub's search is at yet another host. */
+export const searchUrl = (domain: string): URL | undefined =>
+  domain === DOCKER_HUB ? new URL('https://index.docker.io') : undefined;
 
 /** The domain of references whose registry is at `host`. */
 export const domainOfHost = (host: string): string =>
@@ -22,5 +24,8 @@ export const isLoopback = (hostname: string): boolean => {
 };
 
 /** @throws {@link ImageError} `REFERENCE_INVALID`, also for a value that was not parsed but made up */
-export const checkRepository = ({ domain, path }: Pick<Reference, 'domain' | 'path'>): Reference =>
-  parseReference(`${domain}/${path}`);
+export const checkRepository = ({ domain, path }: Pick<Reference, 'domain' | 'path'>): Reference => {
+  const reference = parseReference(`${domain}/${path}`);
+  if (URL.canParse(`https://${reference.domain}`)) return reference;
+  throw new ImageError('REFERENCE_INVALID', `invalid registry ${quote(domain)}: want a host, or host:port`);
+};

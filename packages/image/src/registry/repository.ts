@@ -2,9 +2,17 @@ import type { Readable } from 'node:stream';
 
 import type { Descriptor, Platform } from '../descriptor.ts';
 import type { Digest } from '../digest.ts';
+import { isImageError } from '../errors.ts';
 import type { Artifact } from '../image/artifact.ts';
 import type { Blob } from '../image/blob.ts';
+import { readArtifact } from '../image/read-artifact.ts';
 import type { Index } from '../manifest.ts';
+import { openRange, verifiedStream, type ForeignServer } from './blob-read.ts';
+import { listTags } from './lists.ts';
+import { fetchManifest, resolveManifest } from './manifests.ts';
+import { deleteManifest, listReferrers, putManifest } from './referrers.ts';
+import type { Place } from './site.ts';
+import { hasBlob, removeBlob, uploadBlob } from './upload.ts';
 
 interface CallOptions {
   readonly signal?: AbortSignal | undefined;
@@ -88,3 +96,45 @@ export interface Repository {
     options?: CallOptions & { readonly platform?: Platform | undefined },
   ): Promise<Artifact>;
 }
+
+export interface RepositoryOptions {
+  /** Where blobs of other hosts may be had; `undefined`: they may not. */
+  readonly foreign: ForeignServer | undefined;
+}
+
+/** Ties what the files beside this one do to one repository. */
+export const openRepository = (place: Place, { foreign }: RepositoryOptions): Repository => {
+  const blob = (descriptor: Descriptor): Blob => ({
+    descriptor,
+    open: ({ signal } = {}) => verifiedStream(place, descriptor, { foreign, signal }),
+  });
+  const document = async (descriptor: Descriptor, options: CallOptions): Promise<Buffer | undefined> => {
+    try {
+      return (await fetchManifest(place, descriptor.digest, options)).bytes;
+    } catch (error) {
+      // Registries may keep some platforms of an index only.
+      if (isImageError(error) && error.code === 'REGISTRY_NOT_FOUND') return undefined;
+      throw error;
+    }
+  };
+  return {
+    domain: place.domain,
+    path: place.path,
+    resolve: (tagOrDigest, options = {}) => resolveManifest(place, tagOrDigest, options),
+    manifest: async (tagOrDigest, options = {}) => {
+      const { descriptor, bytes } = await fetchManifest(place, tagOrDigest, options);
+      return { descriptor, bytes };
+    },
+    openBlob: (descriptor, options = {}) => openRange(place, descriptor, options),
+    blob,
+    hasBlob: (digest, options = {}) => hasBlob(place, digest, options),
+    uploadBlob: (source, options = {}) => uploadBlob(place, source, options),
+    putManifest: (bytes, options) => putManifest(place, bytes, options),
+    deleteManifest: (tagOrDigest, options = {}) => deleteManifest(place, tagOrDigest, options),
+    deleteBlob: (digest, options = {}) => removeBlob(place, digest, options),
+    tags: (options = {}) => listTags(place, options),
+    referrers: (digest, options = {}) => listReferrers(place, digest, options),
+    artifact: async (tagOrDigest, options = {}) =>
+      await readArtifact(await fetchManifest(place, tagOrDigest, options), { document, blob }, options),
+  };
+};

@@ -41,6 +41,8 @@ const MAX_REDIRECTS = 5;
 /** One registry server: adds what authorizes, follows redirects, tries again. */
 export class Server {
   readonly domain: string;
+  /** In the clock of `performance.now()`: as a mirror it is not asked before. */
+  avoidUntilMs = 0;
   readonly #options: ServerOptions;
   #origin: Promise<URL> | undefined;
   #authorizer: Authorizer | undefined;

@@ -8,6 +8,7 @@ import { registryHost } from './host-name.ts';
 import { proxyFor } from './proxy.ts';
 import type { RegistriesConfig, RegistryHost } from './registries-config.ts';
 import { tlsOptions, type TlsOptions } from './tls.ts';
+import { isStream, watchUpload } from './upload-watch.ts';
 
 /** How long to wait, every member set. */
 export interface Timeouts {
@@ -24,6 +25,9 @@ export interface WireRequest {
   readonly body?: Uint8Array | AsyncIterable<Uint8Array> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** A registry that has got a whole blob may hash it once more before it answers. */
+const UPLOAD_PATIENCE = 5;
 
 export interface TransportOptions {
   readonly registries: RegistriesConfig;
@@ -58,13 +62,18 @@ export class Transport {
   async request(url: URL, request: WireRequest): Promise<Answer> {
     request.signal?.throwIfAborted();
     const dispatcher = await this.#dispatcherFor(url);
+    const { stallMs, headersMs } = this.#options.timeouts;
+    const { body, signal, watch } = isStream(request.body)
+      ? watchUpload(request.body, stallMs, request.signal)
+      : { body: request.body, signal: request.signal, watch: undefined };
     try {
       const answer = await send(url, {
         dispatcher,
         method: request.method,
         headers: request.headers,
-        body: (request.body ?? null) as Buffer | null,
-        signal: request.signal ?? null,
+        body: (body ?? null) as Buffer | null,
+        signal: signal ?? null,
+        headersTimeout: watch === undefined ? headersMs : headersMs * UPLOAD_PATIENCE,
       });
       // Failures are news to who reads the body, not to the process.
       answer.body.on('error', () => undefined);
@@ -72,6 +81,8 @@ export class Transport {
     } catch (error) {
       request.signal?.throwIfAborted();
       throw connectionFailure(url.host, error);
+    } finally {
+      watch?.[Symbol.dispose]();
     }
   }
 
