@@ -128,7 +128,14 @@ export { packArchive, unpackArchive, type PackArchiveOptions, type UnpackArchive
 export { importImage, type ByteSource, type ImportOptions } from './archive/import.ts';
 export { openImageArchive, type ImageArchive, type OpenArchiveOptions } from './archive/open.ts';
 export { loadArchive, type LoadedImage, type LoadOptions } from './archive/load.ts';
-export { archiveImages, saveArchive, type ArchiveOptions, type NamedImage } from './archive/save.ts';
+export {
+  archiveArtifacts,
+  archiveImages,
+  type ArchiveOptions,
+  type NamedArtifact,
+  type NamedImage,
+} from './archive/write.ts';
+export { saveArchive } from './archive/save.ts';
 export { recompressImage, recompressLayer, type RecompressOptions } from './image/recompress.ts';
 export type { Credential, CredentialQuery, CredentialSource } from './registry/credentials.ts';
 export { openCredentialFile, type CredentialFile, type CredentialFileOptions } from './registry/credential-file.ts';

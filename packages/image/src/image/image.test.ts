@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream';
 
 import { describe, expect, it } from '@jest/globals';
 
-import { archiveImages } from '../archive/save.ts';
+import { archiveImages } from '../archive/write.ts';
 import { digestOf } from '../digest.ts';
 import { annotate, appendLayer, emptyImage, imageId, manifestDigest, readImage, withConfig } from './image.ts';
 import { layerFromDirectory, layerFromFiles } from './layer-source.ts';
