@@ -97,13 +97,13 @@ describeRoot('placeArchive', () => {
     mkdirSync(join(work, 'from'));
     writeFileSync(join(work, 'from', 'f'), 'f');
     symlinkSync('f', join(work, 'from', 'l'));
-    const packed = await packSource(probeSource(join(work, 'from'), false), 'renamed');
+    const packed = packSource(probeSource(join(work, 'from'), false), 'renamed');
     await placeArchive(packed, { directory: to(), name: 'back' }, { ...options, memberName: 'renamed' });
     expect(readlinkSync(to('back', 'l'))).toBe('f');
-    const linkOnly = await packSource(probeSource(join(work, 'from', 'l'), false), 'l');
+    const linkOnly = packSource(probeSource(join(work, 'from', 'l'), false), 'l');
     await placeArchive(linkOnly, { directory: to(), name: 'l' }, { ...options, memberName: 'l' });
     expect(readlinkSync(to('l'))).toBe('f');
-    const followed = await packSource(probeSource(join(work, 'from', 'l'), true), 'l');
+    const followed = packSource(probeSource(join(work, 'from', 'l'), true), 'l');
     await placeArchive(followed, { directory: to(), name: 'g' }, { ...options, memberName: 'l' });
     expect(readFileSync(to('g'), 'utf8')).toBe('f');
   });

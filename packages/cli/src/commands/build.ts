@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 import type { BuildOptions, EngineRunStepOptions, PullBase } from '@tsc/builder';
+import { pullImage } from '@tsc/image';
 import type { ImageStore } from '@tsc/image';
 
 import { followBuild, quietly } from '../build/progress.ts';
@@ -89,7 +90,6 @@ function parseProgress(word: string): 'auto' | 'plain' | 'quiet' {
 const pullBase = (images: ImageStore): PullBase =>
   async function* (reference, options) {
     const { openRegistries } = await import('../registry/client.ts');
-    const { pullImage } = await import('@tsc/image');
     await using client = await openRegistries();
     yield* pullImage(images, client, reference, options);
   };

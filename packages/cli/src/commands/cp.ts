@@ -100,7 +100,7 @@ async function copyIn(
     // `.` and `..` are copied by the name of the directory that they are, unless their contents are meant.
     const plan = planCopy(local, destination);
     directory = plan.directory;
-    archive = await packSource(local, plan.name ?? (local.isDirectory ? undefined : baseName(source.path)));
+    archive = packSource(local, plan.name ?? (local.isDirectory ? undefined : baseName(source.path)));
   }
   archive.on('error', (error) => counter.stream.destroy(error)).pipe(counter.stream);
   // An archive on standard input says itself whose its files are.

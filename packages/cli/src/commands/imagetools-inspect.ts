@@ -26,7 +26,7 @@ export const command: Command = defineCommand({
   unprivileged: true,
   run: async ({ values: { format, raw }, positional: [name = ''] }) => {
     if (raw && format !== undefined) throw badValue('format and raw cannot be used together');
-    const written = await readReference(name);
+    const written = readReference(name);
     // The whole of `{{.Manifest}}` is the text without a template.
     const template = format === undefined || format === '{{.Manifest}}' ? undefined : compileDetails(format);
     await withRegistries(async (client) => {

@@ -1,3 +1,5 @@
+import { importImage } from '@tsc/image';
+
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
 import { openInput } from '../copy/input.ts';
@@ -22,8 +24,7 @@ export const command: Command = defineCommand({
   most: 2,
   run: async ({ values, positional: [source = '', reference], surroundings }) => {
     if (/^https?:\/\//.test(source)) throw notSupported('importing from a URL');
-    const platform = await readPlatform(values.platform);
-    const { importImage } = await import('@tsc/image');
+    const platform = readPlatform(values.platform);
     using input = openInput(source === '-' ? undefined : source);
     return await withEngine(surroundings, async (engine) => {
       const { change: changes } = values;

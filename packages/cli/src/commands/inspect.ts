@@ -1,5 +1,7 @@
 import type { Engine } from '@tsc/engine';
 
+import { imageArtifact } from '@tsc/image';
+
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
 import { badValue, failed } from '../errors.ts';
@@ -50,7 +52,6 @@ async function inspect(engine: Engine, reference: string, type: ObjectType | und
   }
   try {
     const image = await engine.images.resolve(reference);
-    const { imageArtifact } = await import('@tsc/image');
     const { mediaType, digest, size } = imageArtifact(await engine.images.image(image.id)).descriptor;
     return describeImage(image, { mediaType, digest, size });
   } catch (error) {

@@ -1,5 +1,6 @@
 import { basename } from 'node:path';
 
+import { formatFamiliarReference, loadArchive, parseReference } from '@tsc/image';
 import type { ImageStore, LoadedImage, Platform } from '@tsc/image';
 
 import { defineCommand, withEngine } from '../command.ts';
@@ -24,8 +25,7 @@ export const command: Command = defineCommand({
   least: 0,
   most: 0,
   run: async ({ values, surroundings }) => {
-    const platform = await readPlatform(values.platform);
-    const { formatFamiliarReference, parseReference } = await import('@tsc/image');
+    const platform = readPlatform(values.platform);
     using input = openInput(values.input);
     return await withEngine(surroundings, async (engine) => {
       const shown = { name: basename(values.input ?? 'stdin'), quiet: values.quiet };
@@ -50,7 +50,6 @@ async function loadShown(
   { stream, sizeBytes }: Input,
   { name, quiet, platform }: LoadRequest,
 ): Promise<readonly LoadedImage[]> {
-  const { loadArchive } = await import('@tsc/image');
   using view = quiet ? silentView : openView(process.stdout);
   const bytes = metered(stream, (current) => {
     view.show({ id: oneLine(name), status: 'Loading', bytes: { current, total: sizeBytes }, finished: false });

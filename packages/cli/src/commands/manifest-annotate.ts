@@ -20,9 +20,9 @@ export const command: Command = defineCommand({
   least: 2,
   most: 2,
   unprivileged: true,
-  run: async ({ values, positional: [listWord = '', manifestWord = ''] }) => {
-    const target = await readReference(listWord);
-    const manifest = await readReference(manifestWord);
+  run: ({ values, positional: [listWord = '', manifestWord = ''] }) => {
+    const target = readReference(listWord);
+    const manifest = readReference(manifestWord);
     const lists = openListStore();
     const entry = lists.find(target.full, manifest.full);
     if (entry === undefined) throw failed(`manifest for image ${manifestWord} does not exist in ${listWord}`);
@@ -34,6 +34,6 @@ export const command: Command = defineCommand({
       osFeatures: values['os-features'].flatMap((word) => word.split(',')).filter(Boolean),
     });
     lists.save(target.full, { ...entry, descriptor: { ...entry.descriptor, platform } });
-    return 0;
+    return Promise.resolve(0);
   },
 });

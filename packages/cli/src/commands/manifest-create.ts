@@ -20,8 +20,8 @@ export const command: Command = defineCommand({
   least: 2,
   unprivileged: true,
   run: async ({ values: { amend, insecure }, positional: [listWord = '', ...words] }) => {
-    const target = await readReference(listWord);
-    const manifests = await Promise.all(words.map(readReference));
+    const target = readReference(listWord);
+    const manifests = words.map(readReference);
     const lists = openListStore();
     if (lists.read(target.full) !== undefined && !amend) {
       throw failed('refusing to amend an existing manifest list with no --amend flag');

@@ -29,7 +29,7 @@ export const command: Command = defineCommand({
   most: 2,
   unprivileged: true,
   run: async ({ values: { insecure, verbose }, positional }) => {
-    const [first, second] = await Promise.all(positional.map(readReference));
+    const [first, second] = positional.map(readReference);
     if (first === undefined) return 1;
     const lists = openListStore();
     if (second !== undefined) {

@@ -24,7 +24,7 @@ export const command: Command = defineCommand({
   most: 1,
   unprivileged: true,
   run: async ({ values: { insecure, purge }, positional: [listWord = ''] }) => {
-    const target = await readReference(listWord);
+    const target = readReference(listWord);
     const lists = openListStore();
     const entries = lists.read(target.full);
     if (entries === undefined) throw noSuchList(target.full);

@@ -13,10 +13,11 @@ export const command: Command = defineCommand({
   unprivileged: true,
   run: ({ positional, surroundings }) => {
     const lists = openListStore();
-    return forEach(positional, surroundings.calledAs, async (word) => {
-      const { full } = await readReference(word);
+    return forEach(positional, surroundings.calledAs, (word) => {
+      const { full } = readReference(word);
       if (lists.read(full) === undefined) throw noSuchList(full);
       lists.remove(full);
+      return Promise.resolve();
     });
   },
 });

@@ -1,4 +1,5 @@
 import type { Engine } from '@tsc/engine';
+import { pullImage } from '@tsc/image';
 import type { Platform, RegistryClient } from '@tsc/image';
 
 import { defineCommand, withEngine } from '../command.ts';
@@ -28,9 +29,9 @@ export const command: Command = defineCommand({
   most: 1,
   run: async ({ values, positional: [name = ''], surroundings }) => {
     refuseContentTrust(values['disable-content-trust']);
-    const written = await readReference(name);
+    const written = readReference(name);
     if (values['all-tags']) refuseTag(written);
-    const platform = await readPlatform(values.platform);
+    const platform = readPlatform(values.platform);
     return withEngine(surroundings, (engine) =>
       withRegistries(async (client) => {
         using abort = abortOnSignal();
@@ -78,7 +79,6 @@ async function pullAllTags(written: WrittenReference, means: Means): Promise<voi
 
 /** Returns whether anything has changed. */
 async function pull({ reference }: WrittenReference, means: Means): Promise<boolean> {
-  const { pullImage } = await import('@tsc/image');
   const { images, client, platform, signal } = means;
   using view = means.quiet ? silentView : openView(process.stdout);
   const { changed } = await followPull(pullImage(images, client, reference, { platform, signal }), reference, view);

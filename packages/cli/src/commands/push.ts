@@ -1,4 +1,5 @@
 import type { Engine } from '@tsc/engine';
+import { formatPlatform, formatRepository, pushImage } from '@tsc/image';
 import type { Platform, RegistryClient, StoredImage } from '@tsc/image';
 
 import { defineCommand, withEngine } from '../command.ts';
@@ -29,12 +30,12 @@ export const command: Command = defineCommand({
   most: 1,
   run: async ({ values, positional: [name = ''], surroundings }) => {
     refuseContentTrust(values['disable-content-trust']);
-    const written = await readReference(name);
+    const written = readReference(name);
     if (values['all-tags']) refuseTag(written);
     if (written.reference.digest !== undefined) {
       throw new CliError('CLI_FAILED', 'cannot push a digest reference', { exitCode: 1 });
     }
-    const platform = await readPlatform(values.platform);
+    const platform = readPlatform(values.platform);
     return withEngine(surroundings, (engine) =>
       withRegistries(async (client) => {
         using abort = abortOnSignal();
@@ -79,9 +80,8 @@ async function pushAllTags(written: WrittenReference, means: Means): Promise<voi
 
 async function push(names: readonly string[], { reference }: WrittenReference, means: Means): Promise<void> {
   const { images, client, quiet, signal } = means;
-  const { formatRepository, pushImage } = await import('@tsc/image');
   const found = await Promise.all(names.map((name) => images.resolve(name)));
-  for (const image of found) await requirePlatform(image, means.platform);
+  for (const image of found) requirePlatform(image, means.platform);
   if (!quiet) printLine(`The push refers to repository [${formatRepository(reference)}]`);
   for (const [i, name] of names.entries()) {
     using view = quiet ? silentView : openView(process.stdout);
@@ -91,9 +91,8 @@ async function push(names: readonly string[], { reference }: WrittenReference, m
 }
 
 /** The store has one platform of an image: it is the one that was asked for, or there is nothing to push. */
-async function requirePlatform({ config }: StoredImage, platform: Platform | undefined): Promise<void> {
+function requirePlatform({ config }: StoredImage, platform: Platform | undefined): void {
   if (platform === undefined) return;
-  const { formatPlatform } = await import('@tsc/image');
   const [wanted, stored] = [formatPlatform(platform), formatPlatform(config)];
   if (wanted !== stored) throw failed(`the image does not provide the platform ${wanted}: it is for ${stored}`);
 }

@@ -1,3 +1,4 @@
+import { formatPlatform, saveArchive } from '@tsc/image';
 import type { ImageStore, Platform } from '@tsc/image';
 
 import { defineCommand, withEngine } from '../command.ts';
@@ -20,8 +21,7 @@ export const command: Command = defineCommand({
   run: async ({ values, positional, surroundings }) => {
     const { output } = values;
     requireNoTerminal(output);
-    const platform = await readPlatform(values.platform);
-    const { saveArchive } = await import('@tsc/image');
+    const platform = readPlatform(values.platform);
     return withEngine(surroundings, async (engine) => {
       if (platform !== undefined) for (const word of positional) await requirePlatform(engine.images, word, platform);
       await writeArchive(saveArchive(engine.images, positional), output);
@@ -32,7 +32,6 @@ export const command: Command = defineCommand({
 
 /** The store has one platform of an image: it is the one that was asked for, or there is nothing to save. */
 async function requirePlatform(images: ImageStore, word: string, platform: Platform): Promise<void> {
-  const { formatPlatform } = await import('@tsc/image');
   const wanted = formatPlatform(platform);
   const named = (await images.list()).filter(({ names }) => names.some((name) => splitName(name).repository === word));
   for (const { config } of named.length > 0 ? named : [await images.resolve(word)]) {

@@ -2,6 +2,8 @@ import { lstatSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import type { BigIntStats } from 'node:fs';
 import type { Readable } from 'node:stream';
 
+import { packArchive } from '@tsc/image';
+
 import { failed } from '../errors.ts';
 import { codeOf } from '../failure.ts';
 
@@ -27,8 +29,7 @@ export function probeSource(path: string, followLink: boolean): LocalSource {
 }
 
 /** A tar of a file or directory in which it is called `name`, or, without one, of a directory's contents. */
-export async function packSource(source: LocalSource, name: string | undefined): Promise<Readable> {
-  const { packArchive } = await import('@tsc/image');
+export function packSource(source: LocalSource, name: string | undefined): Readable {
   if (source.isDirectory) return packArchive(source.path, { targetPath: name });
   const { stat } = source;
   const common = {

@@ -14,6 +14,8 @@ import {
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
+import { unpackArchive } from '@tsc/image';
+
 import { failed } from '../errors.ts';
 import { codeOf } from '../failure.ts';
 import type { CopyPlan } from './plan.ts';
@@ -31,7 +33,6 @@ export interface PlaceOptions {
  * name: no link that the container made, or that lies at the destination, is followed.
  */
 export async function placeArchive(archive: Readable, plan: CopyPlan, options: PlaceOptions): Promise<void> {
-  const { unpackArchive } = await import('@tsc/image');
   using staging = makeStaging(plan.directory);
   await unpackArchive(archive, staging.dir);
   if (!options.keepOwners) takeOver(staging.dir);

@@ -1,4 +1,5 @@
 import type { Engine } from '@tsc/engine';
+import { formatPlatform, pullImage } from '@tsc/image';
 import type { Platform, StoredImage } from '@tsc/image';
 
 import { failed } from '../errors.ts';
@@ -15,21 +16,20 @@ type PullRequest = ImageRequest & { readonly signal: AbortSignal };
 
 /** For `--pull always` and `--platform`: sees to it that the image is what the registry has, or is for the platform. */
 export async function bringImage(images: Images, request: PullRequest): Promise<void> {
-  const platform = await readPlatform(request.platform);
+  const platform = readPlatform(request.platform);
   if (request.pull === 'always') await pull(images, request, platform);
   else if (platform !== undefined) await bringPlatform(images, request, platform);
 }
 
 /** For an image that isn't stored. @throws for an id, which can't be pulled */
 export async function pullMissing(images: Images, request: PullRequest): Promise<void> {
-  const { familiar } = await readReference(request.image);
+  const { familiar } = readReference(request.image);
   if (!request.quiet) note(`Unable to find image '${familiar}' locally`);
-  await pull(images, request, await readPlatform(request.platform));
+  await pull(images, request, readPlatform(request.platform));
 }
 
 /** An image under the same name for another platform is as good as none. */
 async function bringPlatform(images: Images, request: PullRequest, platform: Platform): Promise<void> {
-  const { formatPlatform } = await import('@tsc/image');
   const stored = await storedImage(images, request.image);
   const wanted = formatPlatform(platform);
   if (stored !== undefined && formatPlatform(stored.config) === wanted) return;
@@ -53,8 +53,7 @@ async function pull(
   { image, quiet, signal }: PullRequest,
   platform: Platform | undefined,
 ): Promise<void> {
-  const { reference, familiar } = await readReference(image);
-  const { pullImage } = await import('@tsc/image');
+  const { reference, familiar } = readReference(image);
   await withRegistries(async (client) => {
     using view = quiet ? silentView : openView(process.stderr);
     const { changed } = await followPull(pullImage(images, client, reference, { platform, signal }), reference, view);

@@ -1,3 +1,4 @@
+import { formatFamiliarReference, formatReference, isImageError, parsePlatform, parseReference } from '@tsc/image';
 import type { Platform, Reference } from '@tsc/image';
 
 import { badValue, CliError } from '../errors.ts';
@@ -14,8 +15,7 @@ export interface WrittenReference {
 }
 
 /** @throws {@link ImageError} `REFERENCE_INVALID` */
-export async function readReference(word: string): Promise<WrittenReference> {
-  const { formatFamiliarReference, formatReference, parseReference } = await import('@tsc/image');
+export function readReference(word: string): WrittenReference {
   const reference = parseReference(word);
   return {
     reference,
@@ -31,9 +31,8 @@ export function refuseTag({ nameOnly }: WrittenReference): void {
 }
 
 /** Reads `--platform` before anything is done. */
-export async function readPlatform(word: string | undefined): Promise<Platform | undefined> {
+export function readPlatform(word: string | undefined): Platform | undefined {
   if (word === undefined || word === '') return undefined;
-  const { isImageError, parsePlatform } = await import('@tsc/image');
   try {
     return parsePlatform(word);
   } catch (error) {
