@@ -63,11 +63,11 @@ const layoutView = async (
   const { lines } = parseIndexDocument(await files.read('index.json', { signal }), 'index.json');
   const document = async ({ digest }: Descriptor): Promise<Buffer | undefined> =>
     files.find(blobName(digest)) === undefined ? undefined : files.read(blobName(digest), { signal });
-  const named = [];
-  for (const line of lines) named.push(...withTags(line, await tagsOf(line, { files, tags, document })));
+  const tagged: (readonly [Descriptor, readonly string[]])[] = [];
+  for (const line of lines) tagged.push([line, await tagsOf(line, { files, tags, document })]);
   return {
     where,
-    lines: named,
+    lines: withTags(tagged),
     missing,
     document,
     blob: (descriptor) => ({
@@ -107,12 +107,16 @@ const tagsOf = async (
   return tags.filter((tagged) => files.find(tagged.config) === own).flatMap(({ names }) => names);
 };
 
-/** The line under each of its names. */
-const withTags = (line: Descriptor, names: readonly string[]): readonly Descriptor[] => {
-  const own = lineName(line);
-  const others = names.filter((name) => name !== own);
-  const named = others.map((name) => ({ ...line, annotations: { ...line.annotations, [CONTAINERD_NAME]: name } }));
-  return own === undefined && named.length > 0 ? named : [line, ...named];
+/** The lines, under their own names and those of tags that none of them has. */
+const withTags = (lines: readonly (readonly [Descriptor, readonly string[]])[]): readonly Descriptor[] => {
+  const keyOf = (line: Descriptor, name: string | undefined): string => `${line.digest} ${name ?? ''}`;
+  const known = new Set(lines.map(([line]) => keyOf(line, lineName(line))));
+  return lines.flatMap(([line, names]) => {
+    const others = names.filter((name) => !known.has(keyOf(line, name)));
+    others.forEach((name) => known.add(keyOf(line, name)));
+    const named = others.map((name) => ({ ...line, annotations: { ...line.annotations, [CONTAINERD_NAME]: name } }));
+    return lineName(line) === undefined && named.length > 0 ? named : [line, ...named];
+  });
 };
 
 const dockerView = async (

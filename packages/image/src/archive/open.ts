@@ -48,7 +48,9 @@ export class ImageArchive implements AsyncDisposable {
    */
   async image(which?: string, options: ReadArtifactOptions = {}): Promise<Image> {
     const platform = options.platform ?? hostPlatform();
-    return artifactImage(await this.artifact(which, { platform, signal: options.signal }), options);
+    const image = await artifactImage(await this.artifact(which, { platform, signal: options.signal }), options);
+    for (const { descriptor } of image.layers) this.#view.check(descriptor);
+    return image;
   }
 
   /** Closes the file: streams of its blobs fail from now on. */
