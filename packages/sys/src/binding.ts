@@ -25,7 +25,15 @@ export interface Native {
   readlinkat(dirfd: number, pathname: string): string;
   fchownat(dirfd: number, pathname: string, owner: number, group: number, flags: number): void;
   fchmodat(dirfd: number, pathname: string, mode: number, flags: number): void;
-  utimensat(dirfd: number, pathname: string, atimeNs: bigint, mtimeNs: bigint, flags: number): void;
+  utimensat(
+    dirfd: number,
+    pathname: string,
+    atimeSeconds: bigint,
+    atimeNanoseconds: number,
+    mtimeSeconds: bigint,
+    mtimeNanoseconds: number,
+    flags: number,
+  ): void;
   statx(dirfd: number, pathname: string, flags: number): Stat;
   fstatfsType(fd: number): number;
   getxattr(path: string, name: string): Buffer;

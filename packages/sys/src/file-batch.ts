@@ -1,5 +1,6 @@
 import { native } from './binding.ts';
 import type { SysError } from './errors.ts';
+import { splitNs } from './file.ts';
 
 /** Codes of the operations, as in `native/addon/file_batch.c`. */
 const OPENAT2 = 1;
@@ -51,7 +52,6 @@ export class FileBatch {
   #program: Buffer = Buffer.allocUnsafe(INITIAL_BYTES);
   #length = 0;
   #operations = 0;
-  #bytes = 0;
   readonly #strings: string[] = [];
   readonly #data: Uint8Array[] = [];
 
@@ -63,11 +63,6 @@ export class FileBatch {
   /** Where the next operation will be, for a run that begins with it. */
   get position(): BatchPosition {
     return { operation: this.#operations, at: this.#length };
-  }
-
-  /** Bytes that it holds on to: what is to be written. */
-  get bytes(): number {
-    return this.#bytes;
   }
 
   openat2(
@@ -86,7 +81,7 @@ export class FileBatch {
   /** Writes all of the bytes. */
   pwrite(bytes: Uint8Array, offset: number): void {
     this.#begin(PWRITE);
-    this.#u32(this.#hold(bytes));
+    this.#slice(bytes);
     this.#i64(BigInt(offset));
   }
 
@@ -109,13 +104,16 @@ export class FileBatch {
   fsetxattr(name: string, value: Uint8Array): void {
     this.#begin(FSETXATTR);
     this.#u32(this.#strings.push(name) - 1);
-    this.#u32(this.#hold(value));
+    this.#slice(value);
   }
 
   futimens(times: { readonly atimeNs: bigint; readonly mtimeNs: bigint }): void {
     this.#begin(FUTIMENS);
-    this.#i64(times.atimeNs);
-    this.#i64(times.mtimeNs);
+    for (const ns of [times.atimeNs, times.mtimeNs]) {
+      const [seconds, nanoseconds] = splitNs(ns);
+      this.#i64(seconds);
+      this.#u32(nanoseconds);
+    }
   }
 
   /** Writes all of the file system that the descriptor is on to its disk. */
@@ -154,9 +152,12 @@ export class FileBatch {
     this.#length = this.#program.writeBigInt64LE(value, this.#length);
   }
 
-  #hold(bytes: Uint8Array): number {
-    this.#bytes += bytes.length;
-    return this.#data.push(bytes) - 1;
+  /** Slices of the same memory in a row are handed over as one. */
+  #slice(bytes: Uint8Array): void {
+    if (this.#data.at(-1)?.buffer !== bytes.buffer) this.#data.push(new Uint8Array(bytes.buffer));
+    this.#u32(this.#data.length - 1);
+    this.#u32(bytes.byteOffset);
+    this.#u32(bytes.length);
   }
 }
 

@@ -120,13 +120,21 @@ export const fchmodat = (dirfd: number, pathname: string, mode: number, flags: n
   native().fchmodat(dirfd, pathname, mode, flags);
 };
 
+const NS = 1_000_000_000n;
+
+/** Whole seconds and nanoseconds from 0 to 10⁹, as the kernel wants them before 1970 too. */
+export const splitNs = (ns: bigint): readonly [seconds: bigint, nanoseconds: number] => {
+  const rest = ns % NS;
+  return rest < 0n ? [ns / NS - 1n, Number(rest + NS)] : [ns / NS, Number(rest)];
+};
+
 export const utimensat = (
   dirfd: number,
   pathname: string,
   times: { readonly atimeNs: bigint; readonly mtimeNs: bigint },
   flags: number,
 ): void => {
-  native().utimensat(dirfd, pathname, times.atimeNs, times.mtimeNs, flags);
+  native().utimensat(dirfd, pathname, ...splitNs(times.atimeNs), ...splitNs(times.mtimeNs), flags);
 };
 
 /** `statx` with every basic field and the mount id. With `AT_EMPTY_PATH` and `''` it describes `dirfd` itself. */

@@ -1,4 +1,4 @@
-import { pipeline, Readable } from 'node:stream';
+import { pipeline, type Readable, type Transform } from 'node:stream';
 import { createGunzip, createGzip, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
 import { ImageError } from '../errors.ts';
@@ -7,7 +7,9 @@ import { OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../media-types.ts';
 export type Compression = 'none' | 'gzip' | 'zstd';
 
 const MAGIC_BYTES = 6;
-const OUTPUT_CHUNK = 128 * 1024;
+/** Every piece that goes through a codec costs two changes of threads, so the pieces are large. */
+const INPUT_CHUNK = 256 * 1024;
+const OUTPUT_CHUNK = 256 * 1024;
 
 const MAGICS: readonly (readonly [string, Compression | 'xz' | 'bzip2'])[] = [
   ['1f8b', 'gzip'],
@@ -58,8 +60,16 @@ async function* rest(head: Buffer, iterator: AsyncIterator<Uint8Array>): AsyncGe
   }
 }
 
+export interface DecompressOptions {
+  /** Each chunk is dead when the next one is asked for: its memory is given back without waiting for the garbage collector. */
+  readonly transient?: boolean | undefined;
+}
+
 /** Decompresses; errors of the source come through as they are, those of the codec as `LAYER_INVALID`. */
-export async function* decompress({ compression, stream }: Detected): AsyncGenerator<Buffer, void, void> {
+export async function* decompress(
+  { compression, stream }: Detected,
+  { transient = false }: DecompressOptions = {},
+): AsyncGenerator<Buffer, void, void> {
   if (compression === 'none') {
     yield* stream;
     return;
@@ -68,20 +78,66 @@ export async function* decompress({ compression, stream }: Detected): AsyncGener
     compression === 'gzip'
       ? createGunzip({ chunkSize: OUTPUT_CHUNK })
       : createZstdDecompress({ chunkSize: OUTPUT_CHUNK });
-  // The callback is called when both ends are done with; the loop below sees the same error.
-  const source = Readable.from(stream, { objectMode: false });
-  pipeline(source, decoder, () => undefined);
+  void feed(decoder, stream);
   try {
-    for await (const chunk of decoder) yield chunk as Buffer;
+    for await (const chunk of decoder as AsyncIterable<Buffer>) {
+      yield chunk;
+      if (transient) release(chunk);
+    }
   } catch (error) {
     throw isCodecError(error)
       ? new ImageError('LAYER_INVALID', `invalid ${compression} stream: ${error.message}`, { cause: error })
       : error;
   } finally {
     decoder.destroy();
-    source.destroy();
   }
 }
+
+/**
+ * Writes a stream to a codec from two buffers: it works on one while the other is filled. Never rejects; the codec's
+ * reader gets the error.
+ */
+const feed = async (codec: Transform, stream: AsyncIterable<Buffer>): Promise<void> => {
+  let filling: Buffer = Buffer.allocUnsafeSlow(INPUT_CHUNK);
+  let taken: Buffer = Buffer.allocUnsafeSlow(INPUT_CHUNK);
+  let bytes = 0;
+  let free: Promise<void> = Promise.resolve();
+  const flush = async (): Promise<void> => {
+    await free;
+    free = written(codec, filling.subarray(0, bytes));
+    // Whoever reads the codec is told.
+    free.catch(() => undefined);
+    [filling, taken, bytes] = [taken, filling, 0];
+  };
+  try {
+    for await (const piece of stream) {
+      for (let at = 0; at < piece.length;) {
+        const copied = piece.copy(filling, bytes, at);
+        at += copied;
+        bytes += copied;
+        if (bytes === filling.length) await flush();
+      }
+    }
+    if (bytes > 0) await flush();
+    await free;
+    codec.end();
+  } catch (error) {
+    codec.destroy(error as Error);
+  }
+};
+
+const written = (codec: Transform, bytes: Buffer): Promise<void> =>
+  new Promise((resolve, reject) => {
+    codec.write(bytes, (error) => {
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+
+/** A codec fills each of its buffers to the end, in several chunks perhaps, and then takes another. */
+const release = ({ buffer, byteOffset, length }: Buffer): void => {
+  if (buffer.byteLength === OUTPUT_CHUNK && byteOffset + length === OUTPUT_CHUNK) (buffer as ArrayBuffer).transfer(0);
+};
 
 const isCodecError = (error: unknown): error is Error =>
   Error.isError(error) && 'code' in error && /^(Z_|ZSTD_|ERR_PADDING|ERR__ERROR_FORMAT)/.test(String(error.code));

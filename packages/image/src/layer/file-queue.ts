@@ -29,22 +29,37 @@ export interface QueuedFile {
 /** What is helped in another way: the descriptor to go on with. Throws what can't be helped. */
 export type Recover = (file: QueuedFile, error: SysError) => number;
 
+/** What one run in the pool does: operations, and the bytes that they write. */
 class Batch {
   readonly operations: FileBatch = new FileBatch();
   /** Each with the number of its first operation; the first one may have begun in an earlier batch. */
   readonly begun: { readonly file: QueuedFile; readonly first: number }[] = [];
   readonly ended: QueuedFile[] = [];
+  readonly memory: Buffer;
+  #bytes = 0;
+
+  constructor(memory: Buffer) {
+    this.memory = memory;
+  }
 
   get isEmpty(): boolean {
     return this.operations.operations === 0;
   }
 
   holds(bytes: number, operations: number): boolean {
-    return this.operations.bytes >= bytes || this.operations.operations >= operations;
+    return this.#bytes >= bytes || this.operations.operations >= operations;
   }
 
   begin(file: QueuedFile): void {
     this.begun.push({ file, first: this.operations.operations });
+  }
+
+  /** Takes as many bytes as there is room for, and says how many. */
+  write(chunk: Buffer, offset: number): number {
+    const bytes = chunk.copy(this.memory, this.#bytes);
+    this.operations.pwrite(this.memory.subarray(this.#bytes, this.#bytes + bytes), offset);
+    this.#bytes += bytes;
+    return bytes;
   }
 
   fileOf(operation: number): QueuedFile {
@@ -54,13 +69,15 @@ class Batch {
 
 /**
  * Writes regular files in a thread of the pool, in order, while more of the archive is read: one batch runs and one is
- * filled, so two batches' bytes are in memory at most. A name in the queue may be on disk or not yet; whoever needs to
+ * filled, so the bytes of two are in memory. A name in the queue may be on disk or not yet; whoever needs to
  * know waits with `settle`.
  */
 export class FileQueue implements AsyncDisposable {
   readonly #recover: Recover;
   readonly #files = new Map<string, QueuedFile>();
-  #filling = new Batch();
+  #filling = new Batch(Buffer.allocUnsafeSlow(FULL_BYTES));
+  /** Of the batch that ran last. */
+  #memory: Buffer = Buffer.allocUnsafeSlow(FULL_BYTES);
   #running: Promise<void> | undefined;
   #current: QueuedFile | undefined;
   #failure: { readonly error: unknown } | undefined;
@@ -85,11 +102,13 @@ export class FileQueue implements AsyncDisposable {
     this.#filling.operations.openat2(file.directory.fd, file.name, CREATE);
   }
 
-  /** Keeps the bytes until they are written; resolves when there is room for more. */
+  /** Copies the bytes; resolves when there is room for more. */
   async write(chunk: Buffer, offset: number): Promise<void> {
     if (this.#current === undefined) return;
-    this.#filling.operations.pwrite(chunk, offset);
-    await this.#advance();
+    for (let at = 0; at < chunk.length;) {
+      at += this.#filling.write(at === 0 ? chunk : chunk.subarray(at), offset + at);
+      await this.#advance();
+    }
   }
 
   async end(): Promise<void> {
@@ -131,7 +150,8 @@ export class FileQueue implements AsyncDisposable {
     await this.#running;
     this.#throwFailure();
     const batch = this.#filling;
-    this.#filling = new Batch();
+    this.#filling = new Batch(this.#memory);
+    this.#memory = batch.memory;
     if (this.#current !== undefined) this.#filling.begin(this.#current);
     this.#running = this.#perform(batch);
   }

@@ -58,7 +58,7 @@ export const readLayer = async (
   const [blob, diff] = [new Meter(), new Meter()];
   const reader = new TarReader(sink, limits);
   let turnEnds = performance.now() + TURN_MS;
-  for await (const chunk of decompress({ ...detected, stream: blob.pass(detected.stream) })) {
+  for await (const chunk of decompress({ ...detected, stream: blob.pass(detected.stream) }, { transient: true })) {
     diff.add(chunk);
     checkRatio(blob.bytes, diff.bytes, limits);
     for (let at = 0; at < chunk.length; at += SLICE_BYTES) {

@@ -34,7 +34,7 @@ export interface TarEntry {
  */
 export interface TarSink {
   entry(entry: TarEntry): void | Promise<void>;
-  /** Bytes at `offset` in the file. They stay as they are, and may be kept. */
+  /** Bytes at `offset` in the file. The buffer is reused: copy what is kept. */
   data(chunk: Buffer, offset: number): void | Promise<void>;
   end(): void | Promise<void>;
 }

@@ -1,4 +1,5 @@
 import { ImageError, quote } from '../errors.ts';
+import { decodeName, encodeName } from './name.ts';
 
 /** The records of a PAX extended header. Values stay bytes: extended attributes are binary. */
 export type PaxRecords = ReadonlyMap<string, Buffer>;
@@ -35,14 +36,12 @@ export const parsePax = (bytes: Buffer): PaxRecords => {
   return records;
 };
 
-/** A name or link target; the reader of names on disk stops at NUL, so one inside is a trick. */
+/** A name or link target; the kernel's names stop at NUL, so one inside is a trick. */
 export const paxText = (records: PaxRecords, key: string): string | undefined => {
   const value = records.get(key);
   if (value === undefined || value.length === 0) return undefined;
-  const text = value.toString('utf8');
-  if (text.includes('\0')) throw invalid(`${key} contains a NUL`);
-  if (text.includes('\ufffd')) throw invalid(`${key} is not UTF-8: ${quote(text)}`);
-  return text;
+  if (value.includes(0)) throw invalid(`${key} contains a NUL`);
+  return decodeName(value);
 };
 
 export const paxInteger = (records: PaxRecords, key: string): number | undefined => {
@@ -88,7 +87,7 @@ export const formatPax = (records: ReadonlyMap<string, string | Buffer>): Buffer
   Buffer.concat(
     [...records]
       .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, value]) => formatRecord(key, Buffer.from(value as string))),
+      .map(([key, value]) => formatRecord(key, typeof value === 'string' ? encodeName(value) : value)),
   );
 
 const formatRecord = (key: string, value: Buffer): Buffer => {

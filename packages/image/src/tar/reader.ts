@@ -8,6 +8,7 @@ import {
   type TarLimits,
   type TarSink,
 } from './entry.ts';
+import { decodeName } from './name.ts';
 import { parsePax, paxInteger, paxText, paxTimeNs, paxXattrs, type PaxRecords } from './pax.ts';
 import {
   checkExtents,
@@ -300,7 +301,7 @@ export class TarReader {
 /** A GNU long name is a C string. */
 const longText = (bytes: Buffer): string => {
   const nul = bytes.indexOf(0);
-  const value = bytes.toString('utf8', 0, nul < 0 ? bytes.length : nul);
-  if (value === '' || value.includes('\ufffd')) throw invalid(`name is empty or not UTF-8: ${quote(value)}`);
+  const value = decodeName(nul < 0 ? bytes : bytes.subarray(0, nul));
+  if (value === '') throw invalid('a long name is empty');
   return value;
 };

@@ -1,4 +1,5 @@
 import { ImageError } from '../errors.ts';
+import { blockCount } from './block.ts';
 import type { Extent } from './entry.ts';
 
 const invalid = (why: string): ImageError => new ImageError('LAYER_INVALID', `invalid sparse file: ${why}`);
@@ -35,20 +36,6 @@ export const checkExtents = (extents: readonly Extent[], size: number, storedByt
 export const parseSparseList = (text: string): readonly Extent[] =>
   pairExtents(text === '' ? [] : text.split(',').map(number));
 
-const octalOrBase256 = (bytes: Buffer): number => {
-  if (((bytes[0] ?? 0) & 0x80) === 0) {
-    const digits = bytes
-      .toString('latin1')
-      .replace(/[\0 ]+$/, '')
-      .trim();
-    if (!/^[0-7]*$/.test(digits)) throw invalid('a number of its map is unreadable');
-    return digits === '' ? 0 : Number.parseInt(digits, 8);
-  }
-  const value = bytes.subarray(1).reduce((sum, byte) => sum * 256 + byte, (bytes[0] ?? 0) & 0x3f);
-  if (!Number.isSafeInteger(value)) throw invalid('a number of its map is too large');
-  return value;
-};
-
 export interface OldSparse {
   readonly numbers: readonly number[];
   /** Another block of map entries follows. */
@@ -60,7 +47,7 @@ const oldEntries = (block: Buffer, from: number, count: number): readonly number
   for (let entry = 0; entry < count; entry += 1) {
     const at = from + entry * 24;
     if (block[at + 12] === 0 && block[at] === 0) break;
-    numbers.push(octalOrBase256(block.subarray(at, at + 12)), octalOrBase256(block.subarray(at + 12, at + 24)));
+    numbers.push(blockCount(block, at, at + 12), blockCount(block, at + 12, at + 24));
   }
   return numbers;
 };
@@ -69,7 +56,7 @@ const oldEntries = (block: Buffer, from: number, count: number): readonly number
 export const readOldSparse = (header: Buffer): OldSparse & { readonly size: number } => ({
   numbers: oldEntries(header, 386, 4),
   extended: header[482] !== 0,
-  size: octalOrBase256(header.subarray(483, 495)),
+  size: blockCount(header, 483, 495),
 });
 
 /** A continuation block with up to 21 map entries. */

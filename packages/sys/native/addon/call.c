@@ -69,16 +69,78 @@ bool arg_is_number(struct call *call) {
   return type == napi_number;
 }
 
+/*
+ * UTF-8 of UTF-16, at most three bytes for a unit. A lone surrogate U+DC80 to U+DCFF stands for one byte that is not
+ * UTF-8, as in a name that was read from an archive; any other is written as U+FFFD.
+ */
+static size_t encode_name(const char16_t *units, size_t count, char *bytes) {
+  char *to = bytes;
+  for (size_t i = 0; i < count; i++) {
+    uint32_t unit = units[i];
+    if (unit >= 0xD800 && unit < 0xDC00 && i + 1 < count && units[i + 1] >= 0xDC00 && units[i + 1] < 0xE000) {
+      unit = 0x10000 + ((unit - 0xD800) << 10) + (units[++i] - 0xDC00);
+    } else if (unit >= 0xDC80 && unit <= 0xDCFF) {
+      *to++ = (char)(unit & 0xFF);
+      continue;
+    } else if (unit >= 0xD800 && unit < 0xE000) {
+      unit = 0xFFFD;
+    }
+    if (unit < 0x80) {
+      *to++ = (char)unit;
+      continue;
+    }
+    int more = unit < 0x800 ? 1 : unit < 0x10000 ? 2 : 3;
+    static const uint8_t lead[] = {0, 0xC0, 0xE0, 0xF0};
+    *to++ = (char)(lead[more] | unit >> 6 * more);
+    while (more-- > 0) *to++ = (char)(0x80 | (unit >> 6 * more & 0x3F));
+  }
+  *to = '\0';
+  return (size_t)(to - bytes);
+}
+
 /* A NUL inside would silently shorten the name that the kernel sees, so it is refused. */
 static char *copy_string(napi_env env, napi_value value) {
   size_t length;
-  if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok) return NULL;
-  char *string = malloc(length + 1);
-  if (string == NULL) return NULL;
-  if (napi_get_value_string_utf8(env, value, string, length + 1, &length) == napi_ok && strlen(string) == length)
-    return string;
+  if (napi_get_value_string_utf16(env, value, NULL, 0, &length) != napi_ok) return NULL;
+  cleanup_free char16_t *units = malloc((length + 1) * sizeof *units);
+  char *string = malloc(length * 3 + 1);
+  if (units != NULL && string != NULL &&
+      napi_get_value_string_utf16(env, value, units, length + 1, &length) == napi_ok) {
+    length = encode_name(units, length, string);
+    if (strlen(string) == length) return string;
+  }
   free(string);
   return NULL;
+}
+
+/* Bytes of the UTF-8 character at `byte`, or 0: no overlong form, no surrogate, nothing past U+10FFFF. */
+static unsigned character_length(const uint8_t *byte, size_t left) {
+  unsigned lead = byte[0], length = lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+  if (lead < 0x80) return 1;
+  if (lead < 0xC2 || lead > 0xF4 || length > left) return 0;
+  if (byte[1] < (lead == 0xE0 ? 0xA0 : lead == 0xF0 ? 0x90 : 0x80)) return 0;
+  if (byte[1] > (lead == 0xED ? 0x9F : lead == 0xF4 ? 0x8F : 0xBF)) return 0;
+  for (unsigned i = 2; i < length; i++)
+    if ((byte[i] & 0xC0) != 0x80) return 0;
+  return length;
+}
+
+napi_value name_value(napi_env env, const char *name, size_t length) {
+  const uint8_t *bytes = (const uint8_t *)name;
+  cleanup_free char16_t *units = malloc((length + 1) * sizeof *units);
+  napi_value value = NULL;
+  size_t count = 0;
+  if (units == NULL) return NULL;
+  for (size_t at = 0; at < length;) {
+    unsigned size = character_length(bytes + at, length - at);
+    uint32_t code = size == 0 ? 0xDC00u | bytes[at] : size == 1 ? bytes[at] : bytes[at] & (0xFFu >> (size + 1));
+    for (unsigned i = 1; i < size; i++) code = code << 6 | (bytes[at + i] & 0x3F);
+    at += size == 0 ? 1 : size;
+    if (code >= 0x10000) units[count++] = (char16_t)(0xD7C0 + (code >> 10));
+    units[count++] = (char16_t)(code >= 0x10000 ? 0xDC00 | (code & 0x3FF) : code);
+  }
+  napi_create_string_utf16(env, units, count, &value);
+  return value;
 }
 
 const char *arg_string(struct call *call) {

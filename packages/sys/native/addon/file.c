@@ -86,7 +86,6 @@ SYSCALL(readlinkat) {
   int dirfd = arg_int(call);
   const char *path = arg_path(call);
   cleanup_free char *target = NULL;
-  napi_value result = NULL;
   if (call->bad) return NULL;
   for (size_t size = 256;; size *= 2) {
     char *grown = realloc(target, size);
@@ -95,8 +94,7 @@ SYSCALL(readlinkat) {
     ssize_t length = readlinkat(dirfd, path, target, size);
     if (length < 0) return call_fail(call, errno, NULL);
     if ((size_t)length == size) continue;
-    napi_create_string_utf8(call->env, target, (size_t)length, &result);
-    return result;
+    return name_value(call->env, target, (size_t)length);
   }
 }
 
@@ -120,28 +118,27 @@ SYSCALL(fchmodat) {
   return call_void(call, syscall(SYS_fchmodat2, dirfd, path, mode, flags));
 }
 
-/* The kernel wants nanoseconds between 0 and 10⁹, before 1970 too. */
-struct timespec timespec_of(int64_t ns) {
-  struct timespec time = {.tv_sec = ns / 1000000000, .tv_nsec = ns % 1000000000};
-  if (time.tv_nsec < 0) {
-    time.tv_sec--;
-    time.tv_nsec += 1000000000;
-  }
-  return time;
+static struct timespec arg_time(struct call *call) {
+  int64_t seconds = arg_bigint(call);
+  return (struct timespec){.tv_sec = seconds, .tv_nsec = arg_u32(call)};
 }
 
 SYSCALL(utimensat) {
   int dirfd = arg_int(call);
   const char *path = arg_path(call);
-  int64_t atime = arg_bigint(call), mtime = arg_bigint(call);
+  struct timespec atime = arg_time(call), mtime = arg_time(call);
   int flags = arg_int(call);
-  const struct timespec times[2] = {timespec_of(atime), timespec_of(mtime)};
+  const struct timespec times[2] = {atime, mtime};
   return call->bad ? NULL : call_void(call, syscall(SYS_utimensat, dirfd, path, times, flags));
 }
 
+/* In nanoseconds, which take more than 64 bits before 1677 and after 2262. */
 static void set_time(napi_env env, napi_value object, const char *name, struct statx_timestamp time) {
+  __int128 ns = (__int128)time.tv_sec * 1000000000 + time.tv_nsec;
+  unsigned __int128 magnitude = ns < 0 ? -(unsigned __int128)ns : (unsigned __int128)ns;
+  const uint64_t words[2] = {(uint64_t)magnitude, (uint64_t)(magnitude >> 64)};
   napi_value value = NULL;
-  napi_create_bigint_int64(env, time.tv_sec * 1000000000 + time.tv_nsec, &value);
+  napi_create_bigint_words(env, ns < 0, 2, words, &value);
   set_property(env, object, name, value);
 }
 

@@ -44,10 +44,14 @@ static bool take_string(struct batch *batch, const char **string) {
   return true;
 }
 
-static bool take_data(struct batch *batch, struct bytes *data) {
-  uint32_t index;
-  if (!take(batch, &index, sizeof index) || index >= batch->data_count) return false;
-  *data = batch->data[index];
+static bool take_bytes(struct batch *batch, struct bytes *bytes) {
+  struct {
+    uint32_t index, from, length;
+  } slice;
+  if (!take(batch, &slice, sizeof slice) || slice.index >= batch->data_count) return false;
+  const struct bytes *data = &batch->data[slice.index];
+  if (slice.from > data->length || slice.length > data->length - slice.from) return false;
+  *bytes = (struct bytes){data->data + slice.from, slice.length};
   return true;
 }
 
@@ -74,7 +78,7 @@ static long run_openat2(struct batch *batch) {
 static long run_pwrite(struct batch *batch) {
   struct bytes data;
   int64_t offset;
-  if (!take_data(batch, &data) || !take(batch, &offset, sizeof offset)) return malformed();
+  if (!take_bytes(batch, &data) || !take(batch, &offset, sizeof offset)) return malformed();
   for (size_t at = 0; at < data.length;) {
     ssize_t written = pwrite(batch->fd, data.data + at, data.length - at, offset + (int64_t)at);
     if (written < 0 && errno != EINTR) return -1;
@@ -86,14 +90,21 @@ static long run_pwrite(struct batch *batch) {
 static long run_fsetxattr(struct batch *batch) {
   const char *name;
   struct bytes value;
-  if (!take_string(batch, &name) || !take_data(batch, &value)) return malformed();
+  if (!take_string(batch, &name) || !take_bytes(batch, &value)) return malformed();
   return fsetxattr(batch->fd, name, value.data, value.length, 0);
 }
 
+static bool take_time(struct batch *batch, struct timespec *time) {
+  int64_t seconds;
+  uint32_t nanoseconds;
+  if (!take(batch, &seconds, sizeof seconds) || !take(batch, &nanoseconds, sizeof nanoseconds)) return false;
+  *time = (struct timespec){.tv_sec = seconds, .tv_nsec = nanoseconds};
+  return true;
+}
+
 static long run_futimens(struct batch *batch) {
-  int64_t ns[2];
-  if (!take(batch, ns, sizeof ns)) return malformed();
-  const struct timespec times[2] = {timespec_of(ns[0]), timespec_of(ns[1])};
+  struct timespec times[2];
+  if (!take_time(batch, &times[0]) || !take_time(batch, &times[1])) return malformed();
   return futimens(batch->fd, times);
 }
 

@@ -11,20 +11,20 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 /* Every function of the addon, by the name JavaScript sees; `Native` in src/binding.ts is the same list with types. */
 #define SYS_FUNCTIONS(X)                                                                                               \
   X(openat2)                                                                                                           \
   X(mkdirat)                                                                                                           \
-  X(mknodat) X(symlinkat) X(linkat) X(unlinkat) X(renameat2) X(readlinkat) X(fchownat) X(fchmodat) X(utimensat)        \
-      X(statx) X(fstatfsType) X(getxattr) X(lgetxattr) X(fgetxattr) X(setxattr) X(lsetxattr) X(fsetxattr)              \
-          X(llistxattr) X(flistxattr) X(lremovexattr) X(flock) X(syncfs) X(run_file_batch) X(copy_file_range)          \
-              X(memfd_create) X(fcntl) X(ioctl) X(mount) X(umount2) X(fsopen) X(fsconfig) X(fsmount) X(move_mount)     \
-                  X(open_tree) X(mount_setattr) X(pivot_root) X(pidfd_open) X(pidfd_send_signal) X(waitid) X(prctl)    \
-                      X(unshare) X(spawn) X(bpf_prog_load) X(bpf_prog_attach) X(socket) X(socket_in_netns)             \
-                          X(socketpair) X(bind) X(listen) X(connect) X(setsockopt) X(getsockopt) X(sendmsg) X(recvmsg)
+  X(mknodat)                                                                                                           \
+  X(symlinkat) X(linkat) X(unlinkat) X(renameat2) X(readlinkat) X(fchownat) X(fchmodat) X(utimensat) X(statx)          \
+      X(fstatfsType) X(getxattr) X(lgetxattr) X(fgetxattr) X(setxattr) X(lsetxattr) X(fsetxattr) X(llistxattr)         \
+          X(flistxattr) X(lremovexattr) X(flock) X(syncfs) X(run_file_batch) X(copy_file_range) X(memfd_create)        \
+              X(fcntl) X(ioctl) X(mount) X(umount2) X(fsopen) X(fsconfig) X(fsmount) X(move_mount) X(open_tree)        \
+                  X(mount_setattr) X(pivot_root) X(pidfd_open) X(pidfd_send_signal) X(waitid) X(prctl) X(unshare)      \
+                      X(spawn) X(bpf_prog_load) X(bpf_prog_attach) X(socket) X(socket_in_netns) X(socketpair) X(bind)  \
+                          X(listen) X(connect) X(setsockopt) X(getsockopt) X(sendmsg) X(recvmsg)
 
 /* One call from JavaScript. Arguments are read in order; a wrong one leaves a TypeError pending and sets `bad`. */
 struct call {
@@ -79,6 +79,7 @@ napi_value call_void(struct call *call, long result);
 napi_value call_number(struct call *call, long result);
 napi_value call_descriptor(struct call *call, int fd); /* like call_number, and closes it if JavaScript can't have it */
 napi_value call_buffer(struct call *call, const void *data, size_t length);
+napi_value name_value(napi_env env, const char *name, size_t length); /* a file's name; arguments take it back */
 
 /* Failures. Both return NULL, so a body can return them. */
 napi_value call_fail(struct call *call, int error, const char *detail);
@@ -90,10 +91,9 @@ void set_property(napi_env env, napi_value object, const char *name, napi_value 
 void set_number(napi_env env, napi_value object, const char *name, double value);
 napi_value int_array(napi_env env, const int *list, size_t count);
 
-/* What the calls of file.c and file_batch.c share. */
+/* What file.c and file_batch.c share. */
 struct open_how;
 int open_resolved(int dirfd, const char *path, struct open_how *how);
-struct timespec timespec_of(int64_t ns);
 
 /* Runs `function` in a thread of its own, with all signals blocked, and waits for its end. Returns 0 or an errno. */
 int run_in_thread(void *(*function)(void *), void *argument);

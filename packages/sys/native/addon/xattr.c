@@ -50,8 +50,8 @@ static napi_value list(struct call *call, const struct subject *subject) {
   if (length < 0) return call_fail(call, errno, NULL);
   if (napi_create_array(call->env, &array) != napi_ok) return NULL;
   for (ssize_t at = 0; at < length; at += (ssize_t)strlen(data + at) + 1) {
-    napi_create_string_utf8(call->env, data + at, NAPI_AUTO_LENGTH, &name);
-    napi_set_element(call->env, array, count++, name);
+    name = name_value(call->env, data + at, strlen(data + at));
+    if (name == NULL || napi_set_element(call->env, array, count++, name) != napi_ok) return NULL;
   }
   return array;
 }
