@@ -36,8 +36,7 @@ function describeMachine(): string {
 
 async function measureRow(name: RowName, setting: Setting, signal: AbortSignal): Promise<MeasuredRow> {
   await using stack = new AsyncDisposableStack();
-  const without = values.without.split(',');
-  const transfers = (await transfersOf(name, setting, stack)).filter(({ column }) => !without.includes(column));
+  const transfers = await transfersOf(name, setting, stack);
   const rounds = { samples: Number(values.samples), warmUps: 1, pauseMs: Number(values.pause), signal };
   const measured = await measure(transfers, rounds);
   return {
@@ -65,7 +64,8 @@ async function bench(dir: string): Promise<void> {
   const target = stack.use(await startRegistry(join(dir, 'target'), 5001));
   const copy = ['--insecure-policy', 'copy', '-q', '--dest-tls-verify=false'];
   output('skopeo', [...copy, `oci-archive:${fixture.image}`, `docker://${source.address}/${IMAGE}`]);
-  const setting: Setting = { place, fixture, source, target, library: stack.use(startLibrary()) };
+  const library = stack.use(startLibrary());
+  const setting: Setting = { place, fixture, source, target, library, without: values.without.split(',') };
   console.log(`${describeMachine()}\n`);
   const rows: MeasuredRow[] = [];
   for (const name of ROWS.filter((row) => row.includes(values.only))) {

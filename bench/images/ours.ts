@@ -16,10 +16,15 @@ export interface Library extends AsyncDisposable {
 
 export function startLibrary(): Library {
   const child = fork(join(import.meta.dirname, 'worker.ts'));
+  const exit = once(child, 'exit');
+  const ended = exit.then((): never => {
+    throw new Error('the process that uses the library has ended');
+  });
+  ended.catch(() => undefined); // whoever asks is told
   const ask = async (task: Task): Promise<Exclude<Answer, { failure: string }>> => {
     const said = once(child, 'message') as Promise<[Answer]>;
     child.send(task);
-    const [answer] = await said;
+    const [answer] = await Promise.race([said, ended]);
     if ('failure' in answer) throw new Error(`${task.task}: ${answer.failure}`);
     return answer;
   };
@@ -45,9 +50,8 @@ export function startLibrary(): Library {
       };
     },
     [Symbol.asyncDispose]: async () => {
-      const ended = once(child, 'exit');
-      child.disconnect();
-      await ended;
+      if (child.connected) child.disconnect();
+      await exit;
     },
   };
 }

@@ -86,7 +86,7 @@ export function formatGoals(rows: readonly MeasuredRow[]): string {
   });
   const costs = rows.flatMap(({ name, cells }) => {
     const cost = cells.get(OURS)?.cost;
-    if (cost === undefined) return [];
+    if (cost === undefined || medianOf({ name, cells }, OURS) === undefined) return [];
     const { peakBytes, loopDelayMs = 0 } = cost;
     return [
       verdict(peakBytes <= MOST_MEMORY_BYTES, `${name}: at most 150 MB of memory: ${megabytes(peakBytes)} MB`),

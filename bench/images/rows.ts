@@ -15,6 +15,8 @@ export interface Setting {
   /** Where the five-layer image is, and where it is pushed to. */
   readonly source: BenchRegistry;
   readonly target: BenchRegistry;
+  /** Columns to leave out. */
+  readonly without: readonly string[];
 }
 
 export const ROWS = ['unpack', 'pull', 'push', 'load'] as const;
@@ -30,6 +32,7 @@ type Recipe = Omit<CommandTransfer, 'column'>;
 export async function transfersOf(row: RowName, setting: Setting, stack: AsyncDisposableStack): Promise<Transfer[]> {
   const peers = await findPeers(setting, stack);
   const found = [...peers].flatMap(([column, peer]) => {
+    if (setting.without.includes(column)) return [];
     const recipe = recipeOf(row, peer, setting);
     if (recipe === undefined) return [];
     // Whatever was pushed is forgotten before the next one pushes.

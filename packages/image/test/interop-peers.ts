@@ -151,13 +151,14 @@ export interface Podman extends Peer {
 }
 
 /** podman with every directory of its own in `dir`. */
-export const openPodman = (dir: string): Podman => {
+export const openPodman = (dir: string, { workingDir = '.' }: { readonly workingDir?: string } = {}): Podman => {
   const options = [
     ...['--root', join(dir, 'root'), '--runroot', join(dir, 'run'), '--tmpdir', join(dir, 'tmp')],
     ...['--storage-driver', 'vfs', '--cgroup-manager', 'cgroupfs', '--events-backend', 'none'],
     ...['--network-config-dir', join(dir, 'networks')],
   ];
-  const run = (...args: readonly string[]): string => runContained('podman', ...options, ...args);
+  const run = (...args: readonly string[]): string =>
+    runContained('env', '-C', workingDir, 'podman', ...options, ...args);
   const push = (from: string, to: string): void => {
     run('push', '-q', '--tls-verify=false', from, `docker://${to}`);
   };
