@@ -60,6 +60,11 @@ export class Workspace implements AsyncDisposable {
     return this.#hold(layerDir(this.#paths, chainId), join(KEEP_LAYERS, digestHex(chainId)), signal);
   }
 
+  /** Keeps a blob that was just stored. Call under the store's lock. */
+  keepBlob(digest: Digest): void {
+    writeFileSync(this.path(join(KEEP_BLOBS, digestHex(digest))), '');
+  }
+
   #hold(path: string, name: string, signal: AbortSignal | undefined): Promise<boolean> {
     return locked(this.#paths.lockFile, signal, () => {
       if (!existsSync(path)) return false;

@@ -19,14 +19,29 @@ export const planChunks = (size: number, chunkBytes: number): readonly Chunk[] =
     length: Math.min(chunkBytes, size - i * chunkBytes),
   }));
 
-/** The lowest chunk that is neither whole nor somebody's, so that what reads along from the start waits least. */
-export const nextChunk = (
+/** Bytes without a gap that one request is to bring, in chunks `first` to `last`. */
+export interface Run {
+  readonly first: number;
+  readonly last: number;
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The lowest bytes that are neither there nor somebody's, so that what reads along from the start waits least: the rest of
+ * one chunk, or, for one who works alone, of all chunks up to the next that has begun.
+ */
+export const nextRun = (
   chunks: readonly Chunk[],
   counts: readonly number[],
-  taken: ReadonlySet<number>,
-): number | undefined => {
-  const found = chunks.findIndex(({ length }, i) => !taken.has(i) && (counts[i] ?? 0) < length);
-  return found < 0 ? undefined : found;
+  { taken, alone }: { readonly taken: ReadonlySet<number>; readonly alone: boolean },
+): Run | undefined => {
+  const first = chunks.findIndex(({ length }, i) => !taken.has(i) && (counts[i] ?? 0) < length);
+  if (first < 0) return undefined;
+  let last = first;
+  while (alone && counts[last + 1] === 0 && !taken.has(last + 1)) last += 1;
+  const [begin, finish] = [chunks[first] as Chunk, chunks[last] as Chunk];
+  return { first, last, start: begin.start + (counts[first] ?? 0), end: finish.start + finish.length };
 };
 
 /** How many bytes are there without a gap. */

@@ -9,7 +9,7 @@ import type { Descriptor } from '../descriptor.ts';
 import { ImageError, isImageError } from '../errors.ts';
 import type { OpenBlobOptions } from '../registry/repository.ts';
 import type { DownloadDir } from '../store/download-dir.ts';
-import { contiguousBytes, nextChunk, type Chunk } from './chunks.ts';
+import { contiguousBytes, nextRun, type Run } from './chunks.ts';
 import { ProgressFile } from './progress-file.ts';
 import { StallGuard } from './stall-guard.ts';
 
@@ -31,13 +31,31 @@ const WORTHWHILE_BYTES = 1024 ** 2;
 const PAUSE_MIN_MS = 200;
 const READ_BYTES = 512 * 1024;
 
-/** What a connection had when it failed, which is tried again from there. */
-class Dropped {
-  readonly cause: unknown;
-  readonly bytes: number;
-  constructor(cause: unknown, bytes: number) {
-    this.cause = cause;
-    this.bytes = bytes;
+/** One worker's part of a layer, over one connection or, if that drops, several. */
+class Connection {
+  readonly signal: AbortSignal;
+  readonly end: number;
+  bytes = 0;
+  readonly #start: number;
+  readonly #stop = new AbortController();
+
+  constructor({ start, end }: Run, signal: AbortSignal) {
+    this.#start = start;
+    this.end = end;
+    this.signal = AbortSignal.any([signal, this.#stop.signal]);
+  }
+
+  get position(): number {
+    return this.#start + this.bytes;
+  }
+
+  get isDismissed(): boolean {
+    return this.#stop.signal.aborted;
+  }
+
+  /** Its worker may go. */
+  dismiss(): void {
+    this.#stop.abort();
   }
 }
 
@@ -53,6 +71,10 @@ export class Download implements AsyncDisposable {
   readonly #data: FileHandle;
   readonly #progress: ProgressFile;
   readonly #taken = new Set<number>();
+  readonly #connections = new Set<Connection>();
+  /** One request brings all that is missing in a row. */
+  #alone: boolean;
+  #rangesWork = false;
   #news: PromiseWithResolvers<undefined> = Promise.withResolvers();
   /** Why nothing can be written; not the registry's fault, so nothing is tried again. */
   #broken: ImageError | undefined;
@@ -69,6 +91,7 @@ export class Download implements AsyncDisposable {
     this.#data = files.data;
     this.#progress = files.progress;
     this.resumed = files.progress.resumed;
+    this.#alone = options.parallelChunks === 1;
   }
 
   static async open(
@@ -139,71 +162,92 @@ export class Download implements AsyncDisposable {
 
   async #work(signal: AbortSignal): Promise<void> {
     for (;;) {
-      const index = nextChunk(this.#progress.chunks, this.#progress.counts, this.#taken);
-      const chunk = index === undefined ? undefined : this.#progress.chunks[index];
-      if (index === undefined || chunk === undefined) return;
-      this.#taken.add(index);
-      await this.#fetchChunk(index, chunk, signal);
-      this.#taken.delete(index);
+      const { chunks, counts } = this.#progress;
+      const run = nextRun(chunks, counts, { taken: this.#taken, alone: this.#alone });
+      if (run === undefined) return;
+      const connection = new Connection(run, signal);
+      for (let index = run.first; index <= run.last; index += 1) this.#taken.add(index);
+      this.#connections.add(connection);
+      try {
+        await this.#fetchRun(connection);
+      } catch (error) {
+        if (connection.isDismissed) return;
+        throw error;
+      } finally {
+        this.#connections.delete(connection);
+        for (let index = run.first; index <= run.last; index += 1) this.#taken.delete(index);
+      }
+      this.#judgeRanges();
     }
   }
 
+  /**
+   * Who has its part while the others have nothing yet asked for the first bytes of a server that doesn't know ranges: the
+   * others wait until all that is before theirs has been sent, and thrown away. Then it's better to go on alone.
+   */
+  #judgeRanges(): void {
+    if (this.#alone || this.#rangesWork || this.#connections.size === 0) return;
+    const silent = [...this.#connections].every(({ bytes }) => bytes === 0);
+    if (silent) for (const connection of this.#connections) connection.dismiss();
+    this.#alone = silent;
+    this.#rangesWork = !silent;
+  }
+
   /** Goes on as long as connections bring something. */
-  async #fetchChunk(index: number, chunk: Chunk, signal: AbortSignal): Promise<void> {
+  async #fetchRun(connection: Connection): Promise<void> {
+    const { signal } = connection;
     for (let failures = 0; ;) {
-      const dropped = await this.#fetchRest(index, chunk, signal);
+      const before = connection.bytes;
+      const dropped = await this.#fetchRest(connection);
       if (dropped === undefined) return;
-      failures = dropped.bytes >= WORTHWHILE_BYTES ? 0 : failures + 1;
+      failures = connection.bytes - before >= WORTHWHILE_BYTES ? 0 : failures + 1;
       if (failures >= FAILURES_MAX) throw dropped.cause;
       if (failures > 0) await sleep(PAUSE_MIN_MS * 2 ** (failures - 1), undefined, { signal });
     }
   }
 
   /** One request. What the registry answers is final, as the client has tried again already; a connection that drops isn't. */
-  async #fetchRest(index: number, chunk: Chunk, signal: AbortSignal): Promise<Dropped | undefined> {
+  async #fetchRest(connection: Connection): Promise<{ readonly cause: unknown } | undefined> {
+    const { signal, position, end } = connection;
     signal.throwIfAborted();
-    const before = this.#progress.counts[index] ?? 0;
-    const isAll = this.#progress.chunks.length === 1 && before === 0;
-    const range = isAll ? {} : { offset: chunk.start + before, length: chunk.length - before };
+    const isAll = position === 0 && end === this.#descriptor.size;
+    const range = isAll ? {} : { offset: position, length: end - position };
     const stream = await this.#openPart(this.#descriptor, { ...range, signal });
     using guard = new StallGuard(stream, this.#options.stallMs);
-    let count = before;
     try {
       for await (const bytes of stream as AsyncIterable<Buffer>) {
         guard.saw(bytes.length);
-        if (count + bytes.length > chunk.length) throw this.#long();
-        await this.#write(index, chunk.start + count, bytes);
-        count += bytes.length;
+        if (connection.position + bytes.length > end) throw this.#mismatch('the registry sends more');
+        await this.#write(connection, bytes);
       }
-      if (count < chunk.length) throw this.#short(chunk.start + count);
+      if (connection.position < end) throw this.#short(connection.position);
     } catch (error) {
       signal.throwIfAborted();
       if (this.#broken !== undefined) throw this.#broken;
       if (isImageError(error) && error.code === 'CONTENT_MISMATCH') throw error;
-      return new Dropped(error, count - before);
+      return { cause: error };
     } finally {
       stream.destroy();
     }
     return undefined;
   }
 
-  async #write(index: number, position: number, bytes: Buffer): Promise<void> {
+  /** Puts bytes into their place, and counts them for the chunks that they belong to. */
+  async #write(connection: Connection, bytes: Buffer): Promise<void> {
+    const { position } = connection;
     try {
       for (let at = 0; at < bytes.length;) {
         const { bytesWritten } = await this.#data.write(bytes, at, bytes.length - at, position + at);
         at += bytesWritten;
       }
-      await this.#progress.add(index, bytes.length);
+      connection.bytes += bytes.length;
+      await this.#progress.add(position, bytes.length);
     } catch (error) {
       this.#broken = writeError(this.#descriptor, error);
       throw this.#broken;
     }
     this.#options.onBytes(this.bytes);
     this.#tell();
-  }
-
-  #long(): ImageError {
-    return this.#mismatch('the registry sends more');
   }
 
   #short(at: number): ImageError {

@@ -39,6 +39,7 @@ export class ProgressFile implements AsyncDisposable {
   readonly resumed: boolean;
   readonly #file: FileHandle;
   readonly #headerBytes: number;
+  readonly #chunkBytes: number;
   readonly #counts: number[];
   readonly #kept: number[];
   #bytes: number;
@@ -47,6 +48,7 @@ export class ProgressFile implements AsyncDisposable {
     this.#file = file;
     this.#headerBytes = headerBytes;
     this.chunks = state.chunks;
+    this.#chunkBytes = state.chunks[0]?.length ?? 1;
     this.#counts = [...state.counts];
     this.#kept = [...state.counts];
     this.#bytes = state.counts.reduce((sum, count) => sum + count, 0);
@@ -77,8 +79,19 @@ export class ProgressFile implements AsyncDisposable {
     return this.#counts;
   }
 
-  /** Counts bytes that are in the data file. */
-  async add(chunk: number, bytes: number): Promise<void> {
+  /** Counts bytes that are in the data file now, from a position on. */
+  async add(position: number, bytes: number): Promise<void> {
+    for (let [at, left] = [position, bytes]; left > 0;) {
+      const index = Math.floor(at / this.#chunkBytes);
+      const { start, length } = this.chunks[index] as Chunk;
+      const here = Math.min(left, start + length - at);
+      await this.#count(index, here);
+      at += here;
+      left -= here;
+    }
+  }
+
+  async #count(chunk: number, bytes: number): Promise<void> {
     const count = (this.#counts[chunk] ?? 0) + bytes;
     this.#counts[chunk] = count;
     this.#bytes += bytes;

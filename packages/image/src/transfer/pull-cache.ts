@@ -10,6 +10,7 @@ import { stopOnAbort, type Blob, type OpenOptions } from '../image/blob.ts';
 import type { ArtifactSource } from '../image/read-artifact.ts';
 import { parseImageConfig } from '../image-config.ts';
 import { parseIndex } from '../manifest.ts';
+import { isIndexType, isManifestType } from '../media-types.ts';
 import { hostPlatform, matchDescriptor, matchPlatform } from '../platform.ts';
 import { formatReference, type Reference } from '../reference.ts';
 import type { Repository } from '../registry/repository.ts';
@@ -62,10 +63,11 @@ export class PullCache implements ArtifactSource {
   }
 }
 
-/** What a document says it is. */
+/** What a manifest or index says it is; some don't. */
 const typeOf = (bytes: Buffer, where: string): string | undefined => {
   try {
-    return optional(parseDocument(bytes, where), 'mediaType', asString);
+    const said = optional(parseDocument(bytes, where), 'mediaType', asString) ?? '';
+    return isIndexType(said) || isManifestType(said) ? said : undefined;
   } catch (error) {
     if (isImageError(error)) return undefined;
     throw error;

@@ -4,8 +4,6 @@ import type { Image } from '../image/image.ts';
 import {
   DOCKER_LAYER,
   DOCKER_LAYER_GZIP,
-  isIndexType,
-  isManifestType,
   OCI_LAYER,
   OCI_LAYER_GZIP,
   OCI_LAYER_ZSTD,
@@ -26,13 +24,6 @@ const LAYERS_MAX = 1024;
 const SIZE_MAX = 1024 ** 4;
 
 const refuse = (what: string, path: string): ImageError => new ImageError('IMAGE_INVALID', what, { path });
-
-/** Whether a name stands for something that we read. @throws {@link ImageError} `IMAGE_INVALID` */
-export const checkTarget = (name: string, { mediaType }: Descriptor): void => {
-  if (isIndexType(mediaType) || isManifestType(mediaType)) return;
-  const hint = mediaType.includes('manifest.v1+') ? ': it is in a format that ended in 2017; push it again' : '';
-  throw refuse(`cannot pull ${name}: its manifest has the type ${quote(mediaType)}${hint}`, name);
-};
 
 /**
  * Whether we can unpack what a manifest names, before any of it is fetched.

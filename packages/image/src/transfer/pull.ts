@@ -20,7 +20,7 @@ import { downloadLayers, isWorthKeeping } from './delivery.ts';
 import type { OpenPart } from './download.ts';
 import { withEvents, type EventQueue } from './event-queue.ts';
 import { findCurrent, findKnown, PullCache, type PullRepository } from './pull-cache.ts';
-import { checkLayers, checkTarget, explainForeign } from './pull-check.ts';
+import { checkLayers, explainForeign } from './pull-check.ts';
 
 export interface PullOptions {
   /**
@@ -162,9 +162,8 @@ class Pull {
   /** The document that the name stands for. */
   async #root(cache: PullCache, which: string): Promise<Root> {
     const { signal } = this.#options;
-    const root = (isDigest(which) ? await cache.stored(which, { signal }) : undefined) ?? (await this.#wanted.repository.manifest(which, { signal }));
-    checkTarget(this.#name, root.descriptor);
-    return root;
+    const stored = isDigest(which) ? await cache.stored(which, { signal }) : undefined;
+    return stored ?? (await this.#wanted.repository.manifest(which, { signal }));
   }
 
   async #fetch(
