@@ -19,6 +19,8 @@ import {
 } from '@tsc/sys';
 
 import { ImageError, quote } from '../errors.ts';
+import { decodeName } from '../tar/name.ts';
+import { Turn } from './turn.ts';
 
 const OPEN_DIRECTORY = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
 const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
@@ -180,9 +182,9 @@ export class DirectoryTree implements Disposable {
   }
 
   /** Removes what was found at `name`, with everything below it. */
-  remove(parent: OpenDirectory, name: string, found: Stat): void {
+  async remove(parent: OpenDirectory, name: string, found: Stat): Promise<void> {
     const type = found.mode & S_IFMT;
-    if (type === 0o040000) removeDirectory(parent.fd, name);
+    if (type === 0o040000) await removeDirectory(parent.fd, name, new Turn());
     else unlinkat(parent.fd, name, 0);
     if (type === 0o040000 || type === 0o120000) this.forget();
   }
@@ -240,12 +242,14 @@ export const setOpaque = (directoryFd: number): void => {
   fsetxattr(directoryFd, 'trusted.overlay.opaque', Buffer.from('y'));
 };
 
-const removeDirectory = (parentFd: number, name: string): void => {
+const removeDirectory = async (parentFd: number, name: string, turn: Turn): Promise<void> => {
   const fd = openat2(parentFd, name, { flags: OPEN_DIRECTORY, resolve: ONE_COMPONENT });
   try {
-    for (const entry of readdirSync(`/proc/self/fd/${String(fd)}`, { withFileTypes: true })) {
-      if (entry.isDirectory()) removeDirectory(fd, entry.name);
-      else unlinkat(fd, entry.name, 0);
+    for (const entry of readdirSync(`/proc/self/fd/${String(fd)}`, { withFileTypes: true, encoding: 'buffer' })) {
+      const child = decodeName(entry.name);
+      if (entry.isDirectory()) await removeDirectory(fd, child, turn);
+      else unlinkat(fd, child, 0);
+      if (turn.isOver) await turn.pass();
     }
   } finally {
     closeSync(fd);

@@ -27,7 +27,7 @@ export interface QueuedFile {
 }
 
 /** What is helped in another way: the descriptor to go on with. Throws what can't be helped. */
-export type Recover = (file: QueuedFile, error: SysError) => number;
+export type Recover = (file: QueuedFile, error: SysError) => Promise<number>;
 
 /** What one run in the pool does: operations, and the bytes that they write. */
 class Batch {
@@ -175,7 +175,7 @@ export class FileQueue implements AsyncDisposable {
     for (;;) {
       this.#fd = result.fd;
       if (result.error === undefined) return;
-      this.#fd = this.#recover(batch.fileOf(result.operation), result.error);
+      this.#fd = await this.#recover(batch.fileOf(result.operation), result.error);
       result = await batch.operations.run(this.#fd, result.next);
     }
   }

@@ -157,10 +157,10 @@ export class TreeWriter implements TarSink, AsyncDisposable {
   }
 
   /** What the queue met: something is in a file's place. */
-  #recover({ entry, directory, name }: QueuedFile, error: SysError): number {
+  async #recover({ entry, directory, name }: QueuedFile, error: SysError): Promise<number> {
     try {
       if (error.code !== 'EEXIST' || error.syscall !== 'openat2') throw error;
-      this.#remove({ parent: directory, name }, entry);
+      await this.#remove({ parent: directory, name }, entry);
       return openat2(directory.fd, name, CREATE);
     } catch (cause) {
       throw failed(cause, entry.name);
@@ -268,14 +268,14 @@ export class TreeWriter implements TarSink, AsyncDisposable {
   /** Removes what is at a name, after waiting for what may be on its way to somewhere below it. */
   async #clear(place: Place, entry: TarEntry): Promise<void> {
     await this.#queue.settle();
-    this.#remove(place, entry);
+    await this.#remove(place, entry);
   }
 
-  #remove({ parent, name }: Place, entry: TarEntry): void {
+  async #remove({ parent, name }: Place, entry: TarEntry): Promise<void> {
     const stat = statAt(parent.fd, name);
     if (stat === undefined) return;
     if (this.#plain && isDirectory(stat)) throw conflict(entry, 'what is no directory cannot replace a directory');
-    this.#tree.remove(parent, name, stat);
+    await this.#tree.remove(parent, name, stat);
   }
 }
 

@@ -1,5 +1,4 @@
 import { closeSync, constants, openSync } from 'node:fs';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { Digest } from '../digest.ts';
 import { ImageError } from '../errors.ts';
@@ -8,6 +7,7 @@ import { TarReader } from '../tar/reader.ts';
 import { decompress, detectStream, type Compression } from './compression.ts';
 import { Meter } from './meter.ts';
 import { TreeWriter } from './tree-writer.ts';
+import { Turn } from './turn.ts';
 
 /** Bounds on what an archive may cost; see the README for the defaults. */
 export interface LayerLimits extends TarLimits {
@@ -38,9 +38,8 @@ export interface UnpackedLayer extends ReadLayer {
 
 const DEFAULT_MAX_RATIO = 250;
 const DEFAULT_RATIO_FLOOR = 1024 ** 3;
-/** At most this much is handed to the synchronous writer at once, and at most this long until others get a turn. */
+/** At most this much is hashed at once. */
 const SLICE_BYTES = 256 * 1024;
-const TURN_MS = 10;
 
 /**
  * Reads a layer (plain, gzip or zstd, told by its first bytes) in one pass into a sink, and says what it was. Nothing
@@ -56,17 +55,16 @@ export const readLayer = async (
   signal?.throwIfAborted();
   const detected = await detectStream(stream);
   const [blob, diff] = [new Meter(), new Meter()];
-  const reader = new TarReader(sink, limits);
-  let turnEnds = performance.now() + TURN_MS;
-  for await (const chunk of decompress({ ...detected, stream: blob.pass(detected.stream) }, { transient: true })) {
-    diff.add(chunk);
-    checkRatio(blob.bytes, diff.bytes, limits);
+  const pause = pauses(signal);
+  const reader = new TarReader(paced(sink, pause), limits);
+  const chunks = decompress({ ...detected, stream: blob.pass(detected.stream) }, { transient: true });
+  for await (const chunk of chunks) {
     for (let at = 0; at < chunk.length; at += SLICE_BYTES) {
-      await reader.write(chunk.subarray(at, at + SLICE_BYTES));
-      if (performance.now() < turnEnds) continue;
-      await nextTurn();
-      signal?.throwIfAborted();
-      turnEnds = performance.now() + TURN_MS;
+      const slice = chunk.subarray(at, at + SLICE_BYTES);
+      diff.add(slice);
+      checkRatio(blob.bytes, diff.bytes, limits);
+      await reader.write(slice);
+      await pause();
     }
   }
   signal?.throwIfAborted();
@@ -79,6 +77,28 @@ export const readLayer = async (
     contentBytes: reader.contentBytes,
   };
 };
+
+/** Called often, lets others have a turn now and then, and stops when told. */
+const pauses = (signal: AbortSignal | undefined): (() => Promise<void>) => {
+  const turn = new Turn();
+  return async () => {
+    if (!turn.isOver) return;
+    await turn.pass();
+    signal?.throwIfAborted();
+  };
+};
+
+const paced = (sink: TarSink, pause: () => Promise<void>): TarSink => ({
+  entry: async (entry) => {
+    await sink.entry(entry);
+    await pause();
+  },
+  data: async (chunk, offset) => {
+    await sink.data(chunk, offset);
+    await pause();
+  },
+  end: () => sink.end(),
+});
 
 const checkRatio = (blobBytes: number, diffBytes: number, limits: Partial<LayerLimits>): void => {
   const { maxRatio = DEFAULT_MAX_RATIO, ratioFloorBytes = DEFAULT_RATIO_FLOOR } = limits;
