@@ -1,5 +1,6 @@
 import { createCipheriv } from 'node:crypto';
 
+import { composeImage, OCI_LAYER, type Image } from '../src/index.ts';
 import { encodeHeader, TRAILER } from '../src/tar/writer.ts';
 import { hashContent, type Content } from './hostile-registry.ts';
 
@@ -32,4 +33,14 @@ export const seededLayer = (fileBytes: number, seed: number = 1): Content => {
       if (end > tail) yield TRAILER.subarray(Math.max(offset - tail, 0), end - tail);
     },
   });
+};
+
+/** An image of one plain layer, which only a registry has. */
+export const imageOfContent = ({ digest, size }: Content): Image => {
+  const open = (): never => {
+    throw new Error('only the registry has it');
+  };
+  return composeImage({ architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [digest] } }, [
+    { descriptor: { mediaType: OCI_LAYER, digest, size }, diffId: digest, open },
+  ]);
 };

@@ -30,32 +30,32 @@ const FAILURES_MAX = 5;
 const WORTHWHILE_BYTES = 1024 ** 2;
 const PAUSE_MIN_MS = 200;
 const READ_BYTES = 512 * 1024;
+const PROBER = 1;
+const HEAD_START_BYTES = 4 * 1024 ** 2;
 
 /** One worker's part of a layer, over one connection or, if that drops, several. */
 class Connection {
   readonly signal: AbortSignal;
   readonly end: number;
+  readonly isProber: boolean;
+  /** What all had brought when it began. */
+  readonly bytesBefore: number;
   bytes = 0;
   readonly #start: number;
-  readonly #stop = new AbortController();
 
-  constructor({ start, end }: Run, signal: AbortSignal) {
+  constructor(
+    { start, end }: Run,
+    context: { readonly isProber: boolean; readonly bytesBefore: number; readonly signal: AbortSignal },
+  ) {
     this.#start = start;
     this.end = end;
-    this.signal = AbortSignal.any([signal, this.#stop.signal]);
+    this.isProber = context.isProber;
+    this.bytesBefore = context.bytesBefore;
+    this.signal = context.signal;
   }
 
   get position(): number {
     return this.#start + this.bytes;
-  }
-
-  get isDismissed(): boolean {
-    return this.#stop.signal.aborted;
-  }
-
-  /** Its worker may go. */
-  dismiss(): void {
-    this.#stop.abort();
   }
 }
 
@@ -71,10 +71,9 @@ export class Download implements AsyncDisposable {
   readonly #data: FileHandle;
   readonly #progress: ProgressFile;
   readonly #taken = new Set<number>();
-  readonly #connections = new Set<Connection>();
   /** One request brings all that is missing in a row. */
   #alone: boolean;
-  #rangesWork = false;
+  readonly #probed: PromiseWithResolvers<undefined> = Promise.withResolvers();
   #news: PromiseWithResolvers<undefined> = Promise.withResolvers();
   /** Why nothing can be written; not the registry's fault, so nothing is tried again. */
   #broken: ImageError | undefined;
@@ -116,14 +115,21 @@ export class Download implements AsyncDisposable {
   async run(signal: AbortSignal): Promise<void> {
     const stop = new AbortController();
     const either = AbortSignal.any([signal, stop.signal]);
-    const workers = Array.from({ length: Math.min(this.#options.parallelChunks, this.#progress.chunks.length) }, () =>
-      this.#work(either).catch((error: unknown) => {
+    const count = Math.min(this.#options.parallelChunks, this.#progress.chunks.length);
+    const work = async (worker: number): Promise<void> => {
+      try {
+        // The second one finds out whether more are of use.
+        if (worker > PROBER) await this.#probed.promise;
+        await this.#work(worker === PROBER, either);
+      } catch (error) {
         this.#failure ??= { error };
         this.#tell();
         stop.abort(error);
-      }),
-    );
-    await Promise.all(workers);
+      } finally {
+        if (worker === PROBER) this.#probed.resolve(undefined);
+      }
+    };
+    await Promise.all(Array.from({ length: count }, (_, worker) => work(worker)));
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
@@ -160,37 +166,30 @@ export class Download implements AsyncDisposable {
     resolve(undefined);
   }
 
-  async #work(signal: AbortSignal): Promise<void> {
+  async #work(isProber: boolean, signal: AbortSignal): Promise<void> {
     for (;;) {
       const { chunks, counts } = this.#progress;
+      if (isProber && this.#alone) return;
       const run = nextRun(chunks, counts, { taken: this.#taken, alone: this.#alone });
       if (run === undefined) return;
-      const connection = new Connection(run, signal);
       for (let index = run.first; index <= run.last; index += 1) this.#taken.add(index);
-      this.#connections.add(connection);
       try {
-        await this.#fetchRun(connection);
-      } catch (error) {
-        if (connection.isDismissed) return;
-        throw error;
+        await this.#fetchRun(new Connection(run, { isProber, bytesBefore: this.bytes, signal }));
       } finally {
-        this.#connections.delete(connection);
         for (let index = run.first; index <= run.last; index += 1) this.#taken.delete(index);
       }
-      this.#judgeRanges();
     }
   }
 
   /**
-   * Who has its part while the others have nothing yet asked for the first bytes of a server that doesn't know ranges: the
-   * others wait until all that is before theirs has been sent, and thrown away. Then it's better to go on alone.
+   * Who asked for a later part, and gets its first byte only after another one has brought a lot, asked a server that
+   * doesn't know ranges: all that lies before the part was sent too, and thrown away. Then it's better to go on alone.
+   * Where that was only a fast connection beside a slow one, nothing is lost either.
    */
-  #judgeRanges(): void {
-    if (this.#alone || this.#rangesWork || this.#connections.size === 0) return;
-    const silent = [...this.#connections].every(({ bytes }) => bytes === 0);
-    if (silent) for (const connection of this.#connections) connection.dismiss();
-    this.#alone = silent;
-    this.#rangesWork = !silent;
+  #probe({ isProber, bytes, bytesBefore }: Connection): void {
+    if (!isProber || bytes > 0) return;
+    this.#alone = this.bytes - bytesBefore >= HEAD_START_BYTES;
+    this.#probed.resolve(undefined);
   }
 
   /** Goes on as long as connections bring something. */
@@ -217,6 +216,8 @@ export class Download implements AsyncDisposable {
     try {
       for await (const bytes of stream as AsyncIterable<Buffer>) {
         guard.saw(bytes.length);
+        this.#probe(connection);
+        if (connection.isProber && this.#alone) return undefined;
         if (connection.position + bytes.length > end) throw this.#mismatch('the registry sends more');
         await this.#write(connection, bytes);
       }
