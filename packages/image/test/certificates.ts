@@ -28,12 +28,15 @@ export const makeAuthority = (dir: string, name: string = 'ca'): TestCertificate
   return read(dir, name);
 };
 
-/** A certificate for `localhost` and 127.0.0.1, for servers and clients, signed by the authority. */
+/** A certificate for its name, `localhost` and 127.0.0.1, for servers and clients, signed by the authority. */
 export const makeCertificate = (dir: string, authority: TestCertificate, name: string = 'server'): TestCertificate => {
   const [key, request, extensions] = [`${name}.key`, `${name}.csr`, `${name}.ext`].map((file) => join(dir, file));
   if (key === undefined || request === undefined || extensions === undefined) throw new Error('unreachable');
   openssl('req', '-new', '-subj', `/CN=${name}`, ...NEW_KEY, '-keyout', key, '-out', request);
-  writeFileSync(extensions, 'subjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n');
+  writeFileSync(
+    extensions,
+    `subjectAltName=DNS:${name},DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth,clientAuth\n`,
+  );
   const signer = ['-CA', authority.certFile, '-CAkey', authority.keyFile, '-CAcreateserial'];
   const out = ['-out', join(dir, `${name}.crt`), '-extfile', extensions];
   openssl('x509', '-req', '-sha256', '-days', '30', '-in', request, ...signer, ...out);
