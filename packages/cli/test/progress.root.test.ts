@@ -76,4 +76,20 @@ describeRoot('a pull on a terminal', () => {
     expect(terminal.screen).toMatch(/^out\ncode0$/m);
     await cli.ok('rmi', `${registry.domain}/large:1`);
   });
+
+  it('is given up by a signal, before there is a container', async () => {
+    await using cli = await testCli();
+    await using registry = await startDockerRegistry();
+    await using proxy = await startSlowProxy(registry.url, 1024 ** 2);
+    await publishLarge(cli, registry.domain);
+    const child = cli.start(['run', '--rm', '--network', 'none', `${proxy.domain}/large:1`, 'true']);
+    let said = '';
+    child.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    await until('the first bytes', () => proxy.takeSentBytes() > 0);
+    child.kill('SIGTERM');
+    expect(await new Promise((resolve) => child.on('close', resolve))).toBe(143);
+    expect(said).toMatch(/^Unable to find image [^]*: (Pulling fs layer|Already exists)\n$/);
+    expect(await cli.ok('ps', '-aq')).toBe('');
+    expect(await cli.ok('images', '-q', `${proxy.domain}/large`)).toBe('');
+  });
 });

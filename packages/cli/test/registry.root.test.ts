@@ -1,8 +1,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 
 import { expect, it } from '@jest/globals';
 
 import { describeRoot } from '../../../test/root.ts';
+import { makeAuthority, makeCertificate } from '../../image/test/certificates.ts';
 import { startDockerRegistry } from '../../image/test/docker-registry.ts';
 import { testCli } from './cli.ts';
 import type { Cli } from './cli.ts';
@@ -191,5 +194,37 @@ describeRoot('a registry', () => {
       `tsc: TSC_REGISTRIES names a file that isn't there: ${cli.at('none.yaml')}\n`,
     ]);
     await cli.ok('rmi', 'mirrored.invalid/app:1');
+  });
+
+  it('is trusted by the certificates, and reached by the proxy, that the environment names', async () => {
+    await using cli = await testCli();
+    const authority = makeAuthority(cli.dir);
+    const { certFile, keyFile } = makeCertificate(cli.dir, authority);
+    await using registry = await startDockerRegistry({ tls: { certFile, keyFile } });
+    const name = `${registry.domain}/app:1`;
+    await cli.ok('tag', 'busybox', name);
+    const untrusted = await cli.run(['push', '-q', name]);
+    expect([untrusted.code, untrusted.stderr]).toEqual([1, expect.stringMatching(/^tsc: [^\n]*certificate[^\n]*\n$/i)]);
+    const env = { SSL_CERT_FILE: authority.certFile };
+    expect(await cli.run(['push', '-q', name], { env })).toEqual({ code: 0, stdout: `${name}\n`, stderr: '' });
+    await cli.ok('rmi', name);
+
+    const asked: string[] = [];
+    const proxy = createServer().on('connect', ({ url }, socket) => {
+      asked.push(url ?? '');
+      socket.end('HTTP/1.1 403 Forbidden\r\n\r\n');
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    try {
+      const { port } = proxy.address() as AddressInfo;
+      const proxied = await cli.run(['pull', '-q', 'registry.invalid/app'], {
+        env: { https_proxy: `http://127.0.0.1:${port}` },
+      });
+      expect([proxied.code, proxied.stderr]).toEqual([1, expect.stringMatching(/^tsc: [^\n]+\n$/)]);
+      expect(new Set(asked)).toEqual(new Set(['registry.invalid:443']));
+    } finally {
+      proxy.closeAllConnections();
+      await new Promise((resolve) => proxy.close(resolve));
+    }
   });
 });
