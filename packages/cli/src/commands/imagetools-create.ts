@@ -1,3 +1,4 @@
+import { describeArtifact, formatReference, isIndexArtifact, parseReference, pushArtifact } from '@tsc/image';
 import type { Artifact, Reference, RegistryClient } from '@tsc/image';
 
 import { defineCommand } from '../command.ts';
@@ -5,7 +6,8 @@ import type { Command } from '../command.ts';
 import { failed, notSupported } from '../errors.ts';
 import { list, toggle, value } from '../flags/flag.ts';
 import { parseAnnotation } from '../imagetools/annotation.ts';
-import { locateSources } from '../imagetools/source.ts';
+import { combine } from '../imagetools/combine.ts';
+import { locateSources, parseSource } from '../imagetools/source.ts';
 import type { Source } from '../imagetools/source.ts';
 import { fetchArtifact, readPlatformOf } from '../manifest-list/entry.ts';
 import { printLine } from '../output.ts';
@@ -38,9 +40,6 @@ export const command: Command = defineCommand({
   least: 0,
   unprivileged: true,
   run: async ({ values, positional }) => {
-    const { parseReference } = await import('@tsc/image');
-    const { parseSource } = await import('../imagetools/source.ts');
-    const { combine } = await import('../imagetools/combine.ts');
     const given = [...values.file.map(readNamedFile), ...positional];
     if (given.length === 0) throw failed('no sources specified');
     if (values.tag.length === 0 && !values['dry-run']) {
@@ -83,7 +82,6 @@ interface Wanted {
 const fetchAll = (client: RegistryClient, { sources, places, signal }: Wanted): Promise<readonly Artifact[]> =>
   Promise.all(
     sources.map(async ({ digest, patch }, i) => {
-      const { describeArtifact, isIndexArtifact } = await import('@tsc/image');
       const place = places[i];
       if (place === undefined) throw new TypeError('a source without a place');
       const wanted = digest === undefined ? place : { ...place, digest };
@@ -112,7 +110,6 @@ async function pushAll(
   artifact: Artifact,
   { tags, places, progress, signal }: PushRequest,
 ): Promise<void> {
-  const { formatReference, pushArtifact } = await import('@tsc/image');
   using view = viewOf(progress);
   for (const tag of tags) {
     const mountFrom = places.filter(({ domain }) => domain === tag.domain).map(({ path }) => path);

@@ -1,3 +1,12 @@
+import {
+  artifactImage,
+  artifactIndex,
+  DOCKER_MANIFEST_LIST,
+  formatPlatform,
+  isIndexArtifact,
+  OCI_INDEX,
+  parseIndex,
+} from '@tsc/image';
 import type { Artifact, Descriptor, RegistryClient } from '@tsc/image';
 
 import { defineCommand } from '../command.ts';
@@ -5,6 +14,7 @@ import type { Command } from '../command.ts';
 import { badValue, notSupported } from '../errors.ts';
 import { text, toggle } from '../flags/flag.ts';
 import { compileTemplate } from '../format/template/evaluate.ts';
+import { formatDetails } from '../imagetools/details.ts';
 import { goImage, goManifest } from '../imagetools/go-names.ts';
 import { fetchArtifact } from '../manifest-list/entry.ts';
 import { print } from '../output.ts';
@@ -41,8 +51,6 @@ const compileDetails = (format: string): ReturnType<typeof compileTemplate> =>
   compileTemplate(format, new Map([['json', (value: unknown) => JSON.stringify(value ?? null, undefined, 2)]]));
 
 async function printManifest(client: RegistryClient, { reference }: WrittenReference, raw: boolean): Promise<void> {
-  const { OCI_INDEX, DOCKER_MANIFEST_LIST, parseIndex } = await import('@tsc/image');
-  const { formatDetails } = await import('../imagetools/details.ts');
   const found = await client.repository(reference).manifest(reference.digest ?? reference.tag ?? '');
   const { descriptor, bytes } = found;
   if (raw) process.stdout.write(bytes);
@@ -54,7 +62,6 @@ async function printManifest(client: RegistryClient, { reference }: WrittenRefer
 
 /** What a template can ask for. */
 async function describe(client: RegistryClient, name: string, { reference }: WrittenReference): Promise<unknown> {
-  const { artifactIndex, isIndexArtifact } = await import('@tsc/image');
   const artifact = await fetchArtifact(client, reference, undefined);
   const { mediaType, digest, size } = artifact.descriptor;
   const isIndex = isIndexArtifact(artifact);
@@ -80,7 +87,6 @@ async function describe(client: RegistryClient, name: string, { reference }: Wri
 
 /** The configs of the images among manifests, as they were written, by platform. */
 async function readConfigs(manifests: readonly Artifact[]): Promise<ReadonlyMap<string, unknown>> {
-  const { artifactImage, formatPlatform } = await import('@tsc/image');
   const configs = new Map<string, unknown>();
   for (const artifact of manifests.filter(({ descriptor }) => isImageLine(descriptor))) {
     const { configBytes, config } = await artifactImage(artifact);

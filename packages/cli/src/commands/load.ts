@@ -1,16 +1,11 @@
-import { basename } from 'node:path';
-
 import { formatFamiliarReference, loadArchive, parseReference } from '@tsc/image';
-import type { ImageStore, LoadedImage, Platform } from '@tsc/image';
 
 import { defineCommand, withEngine } from '../command.ts';
 import type { Command } from '../command.ts';
 import { openInput } from '../copy/input.ts';
-import type { Input } from '../copy/input.ts';
-import { oneLine } from '../failure.ts';
 import { text, toggle } from '../flags/flag.ts';
 import { printLine } from '../output.ts';
-import { openView, silentView } from '../progress/view.ts';
+import { openView } from '../progress/view.ts';
 import { readPlatform } from '../request/reference.ts';
 
 export const command: Command = defineCommand({
@@ -28,8 +23,9 @@ export const command: Command = defineCommand({
     const platform = readPlatform(values.platform);
     using input = openInput(values.input);
     return await withEngine(surroundings, async (engine) => {
-      const shown = { name: basename(values.input ?? 'stdin'), quiet: values.quiet };
-      for (const { id, names } of await loadShown(engine.images, input, { ...shown, platform })) {
+      // A file is read where it lies, without a copy of it.
+      const source = values.input ?? (values.quiet ? input.stream : metered(input.stream));
+      for (const { id, names } of await loadArchive(engine.images, source, { platform })) {
         if (names.length === 0) printLine(`Loaded image ID: ${id}`);
         for (const name of names) printLine(`Loaded image: ${formatFamiliarReference(parseReference(name))}`);
       }
@@ -38,31 +34,13 @@ export const command: Command = defineCommand({
   },
 });
 
-interface LoadRequest {
-  readonly name: string;
-  readonly quiet: boolean;
-  readonly platform: Platform | undefined;
-}
-
-/** Loads an archive; on a terminal a bar shows how much of it is read. */
-async function loadShown(
-  images: ImageStore,
-  { stream, sizeBytes }: Input,
-  { name, quiet, platform }: LoadRequest,
-): Promise<readonly LoadedImage[]> {
-  using view = quiet ? silentView : openView(process.stdout);
-  const bytes = metered(stream, (current) => {
-    view.show({ id: oneLine(name), status: 'Loading', bytes: { current, total: sizeBytes }, finished: false });
-  });
-  return await loadArchive(images, bytes, { platform });
-}
-
-/** The same bytes; `show` is told how many there were so far. */
-async function* metered(stream: AsyncIterable<Uint8Array>, show: (bytes: number) => void): AsyncGenerator<Uint8Array> {
-  let bytes = 0;
+/** The same bytes; a terminal shows how many there were so far. */
+async function* metered(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  using view = openView(process.stdout);
+  let current = 0;
   for await (const chunk of stream) {
-    bytes += chunk.length;
-    show(bytes);
+    current += chunk.length;
+    view.show({ id: 'stdin', status: 'Loading', bytes: { current, total: 0 }, finished: false });
     yield chunk;
   }
 }

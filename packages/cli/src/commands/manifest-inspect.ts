@@ -1,3 +1,4 @@
+import { DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, formatReference, isIndexArtifact, OCI_INDEX } from '@tsc/image';
 import type { RegistryClient } from '@tsc/image';
 
 import { defineCommand } from '../command.ts';
@@ -39,7 +40,7 @@ export const command: Command = defineCommand({
       return 0;
     }
     const local = lists.read(first.full);
-    if (local !== undefined) printLine(await formatList(local, verbose));
+    if (local !== undefined) printLine(formatList(local, verbose));
     else {
       const insecureDomains = insecure ? [first.reference.domain] : [];
       await withRegistries((client) => printRemote(client, first, verbose), { insecureDomains });
@@ -55,9 +56,8 @@ function printManifest(entry: ListEntry, verbose: boolean): void {
 }
 
 /** A list that isn't pushed yet, as it would be. */
-async function formatList(entries: readonly ListEntry[], verbose: boolean): Promise<string> {
+function formatList(entries: readonly ListEntry[], verbose: boolean): string {
   if (verbose) return JSON.stringify(entries.map(describeEntry), undefined, TAB);
-  const { DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX } = await import('@tsc/image');
   const allDocker = entries.every(({ descriptor }) => descriptor.mediaType === DOCKER_MANIFEST);
   const list = {
     schemaVersion: 2,
@@ -73,7 +73,6 @@ async function printRemote(
   { reference, full }: WrittenReference,
   verbose: boolean,
 ): Promise<void> {
-  const { formatReference, isIndexArtifact } = await import('@tsc/image');
   const nobody = { architecture: '', os: '' };
   if (!verbose) {
     const { bytes, descriptor } = await client.repository(reference).manifest(reference.digest ?? reference.tag ?? '');

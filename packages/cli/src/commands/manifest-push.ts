@@ -1,3 +1,12 @@
+import {
+  composeIndex,
+  describeArtifact,
+  DOCKER_MANIFEST,
+  DOCKER_MANIFEST_LIST,
+  OCI_INDEX,
+  parseReference,
+  pushArtifact,
+} from '@tsc/image';
 import type { Artifact, RegistryClient } from '@tsc/image';
 
 import { defineCommand } from '../command.ts';
@@ -30,7 +39,7 @@ export const command: Command = defineCommand({
     if (entries === undefined) throw noSuchList(target.full);
     if (entries.length === 0) throw failed(`${target.full} not found`);
     for (const entry of entries) requirePlatform(entry);
-    const domains = insecure ? await domainsOf([target.full, ...entries.map(({ reference }) => reference)]) : [];
+    const domains = insecure ? domainsOf([target.full, ...entries.map(({ reference }) => reference)]) : [];
     await withRegistries((client) => push(client, target, entries), { insecureDomains: domains });
     if (purge) lists.remove(target.full);
     return 0;
@@ -38,15 +47,6 @@ export const command: Command = defineCommand({
 });
 
 async function push(client: RegistryClient, target: WrittenReference, entries: readonly ListEntry[]): Promise<void> {
-  const {
-    composeIndex,
-    describeArtifact,
-    DOCKER_MANIFEST,
-    DOCKER_MANIFEST_LIST,
-    OCI_INDEX,
-    parseReference,
-    pushArtifact,
-  } = await import('@tsc/image');
   const members: Artifact[] = [];
   const moved: string[] = [];
   const mountFrom = new Set<string>();
@@ -74,7 +74,6 @@ function requirePlatform({ reference, descriptor: { platform } }: ListEntry): vo
   throw failed(`manifest ${reference} must have an OS and Architecture to be pushed to a registry`);
 }
 
-async function domainsOf(references: readonly string[]): Promise<readonly string[]> {
-  const { parseReference } = await import('@tsc/image');
+function domainsOf(references: readonly string[]): readonly string[] {
   return references.map((reference) => parseReference(reference).domain);
 }

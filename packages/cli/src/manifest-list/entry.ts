@@ -1,3 +1,4 @@
+import { artifactImage, formatReference, isImageError, isIndexArtifact } from '@tsc/image';
 import type { Artifact, Descriptor, Platform, Reference, RegistryClient } from '@tsc/image';
 
 import { failed } from '../errors.ts';
@@ -20,7 +21,6 @@ export async function readPlatformOf(
   artifact: Artifact,
   signal: AbortSignal | undefined,
 ): Promise<Platform | undefined> {
-  const { artifactImage, isImageError } = await import('@tsc/image');
   try {
     const { config } = await artifactImage(artifact, { signal });
     const { architecture, os, variant } = config;
@@ -44,7 +44,6 @@ export async function fetchEntry(
   reference: Reference,
   { signal }: { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<ListEntry> {
-  const { formatReference, isIndexArtifact } = await import('@tsc/image');
   const name = formatReference(reference);
   const artifact = await fetchArtifact(client, reference, signal);
   if (isIndexArtifact(artifact)) throw failed(`${name} is a manifest list`);
