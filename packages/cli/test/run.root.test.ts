@@ -23,11 +23,7 @@ describeRoot('tsc run', () => {
     await cli.ok('kill', 'box');
     expect((await killed).code).toBe(137);
     const failures: readonly (readonly [words: readonly string[], code: number, message: RegExp])[] = [
-      [
-        ['nope'],
-        125,
-        /^tsc: no such image: nope:latest \(there is no registry client yet: bring it with tsc import, load or build\)\n$/,
-      ],
+      [['--pull', 'never', 'nope'], 125, /^tsc: no such image: nope:latest\n$/],
       [['busybox', '/bin/not-executable'], 126, /^tsc: failed to start container: .*not-executable.*\n$/],
       [['busybox', 'no-such-program'], 127, /^tsc: failed to start container: .*no-such-program.*\n$/],
       [['-m', '1m', 'busybox'], 125, /^tsc: minimum memory limit allowed is 6MB\n$/],
