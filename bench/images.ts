@@ -36,6 +36,7 @@ function describeMachine(): string {
 
 async function measureRow(name: RowName, setting: Setting, signal: AbortSignal): Promise<MeasuredRow> {
   await using stack = new AsyncDisposableStack();
+  console.error(`measuring ${name}`);
   const transfers = await transfersOf(name, setting, stack);
   const rounds = { samples: Number(values.samples), warmUps: 1, pauseMs: Number(values.pause), signal };
   const measured = await measure(transfers, rounds);
