@@ -1,7 +1,8 @@
-import { pipeline, type Readable, type Transform } from 'node:stream';
-import { createGunzip, createGzip, createZstdCompress, createZstdDecompress } from 'node:zlib';
+import { Readable, type Transform } from 'node:stream';
+import { createGunzip, createZstdCompress, createZstdDecompress } from 'node:zlib';
 
 import { ImageError } from '../errors.ts';
+import { gzip } from './gzip.ts';
 import { OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../media-types.ts';
 
 export type Compression = 'none' | 'gzip' | 'zstd';
@@ -142,9 +143,15 @@ const release = ({ buffer, byteOffset, length }: Buffer): void => {
 const isCodecError = (error: unknown): error is Error =>
   Error.isError(error) && 'code' in error && /^(Z_|ZSTD_|ERR_PADDING|ERR__ERROR_FORMAT)/.test(String(error.code));
 
-/** Compresses a plain tar stream. The same bytes give the same bytes while Node's zlib stays the same. */
-export const compress = (source: Readable, compression: Compression, level?: number): Readable => {
-  if (compression === 'none') return source;
-  const encoder = compression === 'gzip' ? createGzip({ level: level ?? 6 }) : createZstdCompress();
-  return pipeline(source, encoder, () => undefined);
+/**
+ * Compresses a plain tar stream. The same bytes give the same bytes while Node's zlib stays the same.
+ *
+ * Unless the compression is `none`, a chunk of the source is done with when the next one is asked for.
+ */
+export const compress = (source: AsyncIterable<Buffer>, compression: Compression, level?: number): Readable => {
+  if (compression === 'gzip') return Readable.from(gzip(source, { level }), { objectMode: false });
+  if (compression === 'none') return source instanceof Readable ? source : Readable.from(source, { objectMode: false });
+  const encoder = createZstdCompress();
+  void feed(encoder, source);
+  return encoder;
 };

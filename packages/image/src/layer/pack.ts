@@ -6,7 +6,8 @@ import { ImageError, quote } from '../errors.ts';
 import { encodeHeader, padding, TRAILER } from '../tar/writer.ts';
 import { compress, type Compression } from './compression.ts';
 import { Meter } from './meter.ts';
-import { walkDirectory, type SourceMember, type WalkOptions } from './source-tree.ts';
+import { Turn } from './turn.ts';
+import { pathOf, walkDirectory, type SourceMember, type WalkOptions } from './source-tree.ts';
 
 /** What to write instead of what the files have. */
 export interface Ownership {
@@ -81,17 +82,18 @@ function* parents(source: SourceMember, parts: readonly string[]): Generator<Sou
 
 const join = (dir: string, name: string): string => (dir === '' ? name : `${dir}/${name}`);
 
-function* fileData(member: SourceMember): Generator<Buffer, void, void> {
-  const fd = openSync(member.path as string, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+/** Each piece is in `buffer`, and gone with the next. */
+function* fileData(member: SourceMember, buffer: Buffer): Generator<Buffer, void, void> {
+  const path = pathOf(member.path as string);
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     // What was a file a moment ago may be a device now, whose reading would have effects.
     if (!fstatSync(fd).isFile()) throw changed(member);
     for (let left = member.size; left > 0;) {
-      const chunk = Buffer.allocUnsafe(Math.min(left, READ_BYTES));
-      const bytes = readSync(fd, chunk, 0, chunk.length, null);
+      const bytes = readSync(fd, buffer, 0, Math.min(left, buffer.length), null);
       if (bytes === 0) throw changed(member);
       left -= bytes;
-      yield chunk.subarray(0, bytes);
+      yield buffer.subarray(0, bytes);
     }
   } finally {
     closeSync(fd);
@@ -103,39 +105,56 @@ const changed = (member: SourceMember): ImageError =>
     path: member.name,
   });
 
+/** The archive's bytes in pieces of any size, each gone with the next. */
 function* tarBytes(members: Iterable<SourceMember>, options: Ownership): Generator<Buffer, void, void> {
+  const buffer = Buffer.allocUnsafeSlow(READ_BYTES);
   for (const member of members) {
     yield encodeHeader(adjusted(member, options));
     if (member.size === 0) continue;
-    if (member.content === undefined) yield* fileData(member);
+    if (member.content === undefined) yield* fileData(member, buffer);
     else yield member.content;
     yield padding(member.size);
   }
   yield TRAILER;
 }
 
-/** Small pieces gathered to chunks worth passing on. */
-function* gathered(pieces: Iterable<Buffer>, signal: AbortSignal | undefined): Generator<Buffer, void, void> {
-  let waiting: Buffer[] = [];
-  let bytes = 0;
+/** Pieces gathered to chunks worth passing on; with `reuse`, each is gone with the next. */
+async function* gathered(
+  pieces: Iterable<Buffer>,
+  { signal, reuse }: { readonly signal: AbortSignal | undefined; readonly reuse: boolean },
+): AsyncGenerator<Buffer, void, void> {
+  const turn = new Turn();
+  let chunk = Buffer.allocUnsafeSlow(READ_BYTES);
+  let filled = 0;
   for (const piece of pieces) {
-    waiting.push(piece);
-    bytes += piece.length;
-    if (bytes < READ_BYTES) continue;
-    signal?.throwIfAborted();
-    yield Buffer.concat(waiting);
-    waiting = [];
-    bytes = 0;
+    if (turn.isOver) await turn.pass();
+    for (let at = 0; at < piece.length;) {
+      const copied = piece.copy(chunk, filled, at);
+      at += copied;
+      filled += copied;
+      if (filled < chunk.length) continue;
+      signal?.throwIfAborted();
+      yield chunk;
+      if (!reuse) chunk = Buffer.allocUnsafeSlow(READ_BYTES);
+      filled = 0;
+    }
   }
-  if (bytes > 0) yield Buffer.concat(waiting);
+  if (filled > 0) yield chunk.subarray(0, filled);
 }
 
 const membersOf = (source: string | Iterable<SourceMember>, options: PackOptions): Iterable<SourceMember> =>
   below(typeof source === 'string' ? walkDirectory(source, options) : source, targetParts(options.targetPath ?? ''));
 
+const tarChunks = (
+  source: string | Iterable<SourceMember>,
+  options: PackOptions,
+  reuse: boolean,
+): AsyncGenerator<Buffer, void, void> =>
+  gathered(tarBytes(membersOf(source, options), options), { signal: options.signal, reuse });
+
 /** The plain tar archive of a directory or of members, read as it is written. */
 export const tarStream = (source: string | Iterable<SourceMember>, options: PackOptions): Readable =>
-  Readable.from(gathered(tarBytes(membersOf(source, options), options), options.signal), { objectMode: false });
+  Readable.from(tarChunks(source, options, false), { objectMode: false });
 
 /** A stream of a layer's bytes; `packed` settles when it has been read to its end, and rejects when it fails. */
 export interface LayerStream {
@@ -156,7 +175,7 @@ export const packLayer = (source: string | Iterable<SourceMember>, options: Pack
   const { compression = 'none', signal } = options;
   signal?.throwIfAborted();
   const [diff, blob] = [new Meter(), new Meter()];
-  const tar = Readable.from(diff.pass(tarStream(source, options)), { objectMode: false });
+  const tar = diff.pass(tarChunks(source, options, compression !== 'none'));
   const stream = Readable.from(blob.pass(compress(tar, compression, options.level)), { objectMode: false });
   const packed = new Promise<PackedLayer>((resolve, reject) => {
     stream.once('error', reject);

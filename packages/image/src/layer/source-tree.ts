@@ -8,12 +8,11 @@ import {
   readlinkSync,
   type BigIntStats,
 } from 'node:fs';
-import { join } from 'node:path';
-
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, hasCode, lgetxattr, llistxattr, statx } from '@tsc/sys';
 
 import { ImageError, quote } from '../errors.ts';
 import type { TarEntryType } from '../tar/entry.ts';
+import { decodeName, encodeName } from '../tar/name.ts';
 import type { TarMember } from '../tar/writer.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './whiteout.ts';
 
@@ -45,7 +44,8 @@ const REDIRECT = 'trusted.overlay.redirect';
 const major = (rdev: bigint): number => Number(((rdev >> 8n) & 0xfffn) | ((rdev >> 32n) & 0xfffff000n));
 const minor = (rdev: bigint): number => Number((rdev & 0xffn) | ((rdev >> 12n) & 0xffffff00n));
 
-const byBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** A path for Node's functions, which would change one that is not UTF-8. */
+export const pathOf = (path: string): string | Buffer => (path.isWellFormed() ? path : encodeName(path));
 
 /**
  * Walks a directory, parents before children, children in the order of their bytes. On Linux each directory is held
@@ -66,7 +66,7 @@ interface WalkState extends WalkOptions {
 
 function* walk(path: string, name: string, state: WalkState): Generator<SourceMember, void, void> {
   const noFollow = name === '' ? 0 : constants.O_NOFOLLOW;
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY | noFollow);
+  const fd = openSync(pathOf(path), constants.O_RDONLY | constants.O_DIRECTORY | noFollow);
   try {
     const here = process.platform === 'linux' ? `/proc/self/fd/${String(fd)}` : path;
     const xattrs = readXattrs(`${here}/.`, 'directory');
@@ -80,17 +80,16 @@ function* walk(path: string, name: string, state: WalkState): Generator<SourceMe
     yield { ...common(fstatSync(fd, { bigint: true })), type: 'directory', name, size: 0, xattrs: exported(xattrs) };
     if (state.overlay === true && xattrs.get(OPAQUE)?.toString() === 'y') yield whiteout(name, OPAQUE_NAME);
     if (isElsewhere(`${here}/.`, state)) return;
-    for (const child of readdirSync(here).sort(byBytes))
-      yield* visit(join(here, child), name === '' ? child : `${name}/${child}`, state);
+    const children = readdirSync(here, { encoding: 'buffer' }).sort(Buffer.compare);
+    for (const child of children.map(decodeName))
+      yield* visit(`${here}/${child}`, name === '' ? child : `${name}/${child}`, state);
   } finally {
     closeSync(fd);
   }
 }
 
 function* visit(path: string, name: string, state: WalkState): Generator<SourceMember, void, void> {
-  if (name.includes('\ufffd'))
-    throw new ImageError('LAYER_INVALID', `cannot archive ${quote(name)}: its name is not UTF-8`, { path: name });
-  const stat = lstatSync(path, { bigint: true });
+  const stat = lstatSync(pathOf(path), { bigint: true });
   const type = TYPES.get(Number(stat.mode) & constants.S_IFMT);
   // Sockets mean nothing without the process that listens; tar programs leave them out, too.
   if (type === undefined) return;
@@ -122,10 +121,10 @@ const leaf = (
   const inode = `${String(stat.dev)}:${String(stat.ino)}`;
   const first = stat.nlink > 1n ? firstNames.get(inode) : undefined;
   if (first !== undefined) return { ...common(stat), type: 'hardlink', name, linkName: first, size: 0 };
-  firstNames.set(inode, name);
+  if (stat.nlink > 1n) firstNames.set(inode, name);
   const member = { ...common(stat), type, name, size: 0, xattrs: exported(readXattrs(path, type)) };
   if (type === 'file') return { ...member, size: Number(stat.size), path };
-  if (type === 'symlink') return { ...member, linkName: readlinkSync(path) };
+  if (type === 'symlink') return { ...member, linkName: decodeName(readlinkSync(pathOf(path), 'buffer')) };
   return { ...member, devMajor: major(stat.rdev), devMinor: minor(stat.rdev) };
 };
 
