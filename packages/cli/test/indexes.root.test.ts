@@ -13,12 +13,12 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 
 import { expect, it } from '@jest/globals';
-import { appendLayer, archiveImages, digestOf, emptyImage, layerFromFiles } from '@tsc/image';
+import { appendLayer, archiveImages, digestOf, emptyImage, hostPlatform, layerFromFiles } from '@tsc/image';
 import type { Index } from '@tsc/image';
 
 import { describeRoot, testDir } from '../../../test/root.ts';
 import { startDockerRegistry } from '../../image/test/docker-registry.ts';
-import { ended, program } from './cli.ts';
+import { ended, program, testCli } from './cli.ts';
 import type { Ended } from './cli.ts';
 
 /** Somebody without any right on this machine. */
@@ -255,5 +255,31 @@ describeRoot('manifest', () => {
     );
     expect(await refuse('rm', `${app}:2`, `${app}:1`)).toBe(`tsc: no such manifest: ${app}:2\n`);
     expect(await refuse('push', `${app}:1`)).toBe(`tsc: no such manifest: ${app}:1\n`);
+  });
+});
+
+describeRoot('a pulled image', () => {
+  it('is known by its digest, too', async () => {
+    await using registry = await startDockerRegistry();
+    await using here = place();
+    await using cli = await testCli();
+    const [app, machine] = [`${registry.domain}/team/app`, hostPlatform().architecture];
+    await here.put(`${app}:1`, machine);
+    const digest = digestOf(rawIndex(`${app}:1`));
+    await cli.ok('pull', '-q', `${app}:1`);
+    const row = async (...words: readonly string[]): Promise<string> =>
+      await cli.ok('images', '--format', '{{.Repository}} {{.Tag}} {{.Digest}}', ...words);
+    expect(await row(app)).toBe(`${app} 1 ${digest}\n`);
+    expect(await cli.ok('image', 'inspect', '-f', '{{json .RepoDigests}}', `${app}:1`)).toBe(`["${app}@${digest}"]\n`);
+    await cli.ok('tag', `${app}:1`, 'mine');
+    const removed = (await cli.ok('rmi', `${app}:1`)).split('\n');
+    expect(removed).toEqual(expect.arrayContaining([`Untagged: ${app}:1`]));
+    expect(await cli.ok('history', '--format', '{{.CreatedBy}}', 'mine')).toBe('COPY machine /\n');
+    expect(await cli.ok('rmi', 'mine')).toMatch(/^Untagged: mine:latest\n(Untagged: .*\n)*Deleted: sha256:/);
+    await cli.ok('pull', '-q', `${app}@${digest}`);
+    expect(await row('--digests', '-f', 'dangling=true')).toBe(`${app} <none> ${digest}\n`);
+    expect(await cli.ok('images', '-f', 'dangling=false', '--format', '{{.Repository}}:{{.Tag}}', app)).toBe(
+      `${app}:<none>\n`,
+    );
   });
 });
