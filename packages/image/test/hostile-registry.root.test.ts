@@ -28,7 +28,11 @@ const MIB = 1024 ** 2;
 /** Three layers, one of them in several parts. */
 const made = async (bigBytes: number = 100_000): Promise<Image> => {
   let image = emptyImage();
-  for (const [name, size] of [['a', 1000], ['b', bigBytes], ['c', 1000]] as const)
+  for (const [name, size] of [
+    ['a', 1000],
+    ['b', bigBytes],
+    ['c', 1000],
+  ] as const)
     image = appendLayer(image, await layerFromFiles([{ path: name, content: Buffer.alloc(size, `${name} is noise`) }]));
   return image;
 };
@@ -40,7 +44,8 @@ const pull = async (
 ): Promise<StoredImage> => {
   const store = await openImageStore({ rootDir });
   await using client = openRegistryClient(options.client ?? { retry: { minDelayMs: 1 } });
-  for await (const event of pullImage(store, client, reference, options)) if (event.type === 'pulled') return event.image;
+  for await (const event of pullImage(store, client, reference, options))
+    if (event.type === 'pulled') return event.image;
   throw new Error('no image');
 };
 
@@ -102,7 +107,9 @@ describeRoot('a registry that throttles', () => {
     });
     await registry.add('app', '1', await made());
     const client = { retry: { minDelayMs: 1, attempts: 3 } };
-    await expect(pull(tmp.dir, `${registry.domain}/app:1`, { client })).rejects.toMatchObject({ code: 'REGISTRY_THROTTLED' });
+    await expect(pull(tmp.dir, `${registry.domain}/app:1`, { client })).rejects.toMatchObject({
+      code: 'REGISTRY_THROTTLED',
+    });
     expect(inventory(tmp.dir)).toEqual(before);
   });
 });
@@ -165,7 +172,8 @@ describeRoot('a registry that lies', () => {
       'about everything in a layer',
       'CONTENT_MISMATCH',
       (registry, image) => {
-        registry.behaviour.spoil = (digest, bytes) => (digest === bodyOf(image, 2) ? Buffer.alloc(bytes.length, 7) : bytes);
+        registry.behaviour.spoil = (digest, bytes) =>
+          digest === bodyOf(image, 2) ? Buffer.alloc(bytes.length, 7) : bytes;
       },
     ],
     [
@@ -204,10 +212,16 @@ describeRoot('a registry that lies', () => {
       (registry, image) => {
         const diffIds = image.config.rootfs.diff_ids.toReversed();
         const config = Buffer.from(JSON.stringify({ ...image.config, rootfs: { type: 'layers', diff_ids: diffIds } }));
-        const manifest = { ...image.manifest, config: { ...image.manifest.config, digest: digestOf(config), size: config.length } };
+        const manifest = {
+          ...image.manifest,
+          config: { ...image.manifest.config, digest: digestOf(config), size: config.length },
+        };
         registry.blobs.set(digestOf(config), contentOf(config));
         const bytes = Buffer.from(JSON.stringify(manifest));
-        registry.manifests.set(`app/${digestOf(image.manifestBytes)}`, { bytes, mediaType: image.manifest.mediaType ?? '' });
+        registry.manifests.set(`app/${digestOf(image.manifestBytes)}`, {
+          bytes,
+          mediaType: image.manifest.mediaType ?? '',
+        });
         registry.addManifest('app', '1', bytes, image.manifest.mediaType ?? '');
       },
     ],

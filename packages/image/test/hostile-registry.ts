@@ -53,16 +53,27 @@ export interface HostileRegistry extends AsyncDisposable {
 
 const PIECE = 64 * 1024;
 
-const send = (response: ServerResponse, status: number, headers: Record<string, string | number>, body?: Buffer): void => {
+const send = (
+  response: ServerResponse,
+  status: number,
+  headers: Record<string, string | number>,
+  body?: Buffer,
+): void => {
   response.writeHead(status, { 'docker-distribution-api-version': 'registry/2.0', ...headers });
   response.end(body);
 };
 
 const missing = (response: ServerResponse, code: string): void => {
-  send(response, 404, { 'content-type': 'application/json' }, Buffer.from(JSON.stringify({ errors: [{ code, message: 'not here' }] })));
+  send(
+    response,
+    404,
+    { 'content-type': 'application/json' },
+    Buffer.from(JSON.stringify({ errors: [{ code, message: 'not here' }] })),
+  );
 };
 
-const collect = async (request: IncomingMessage): Promise<Buffer> => Buffer.concat((await request.toArray()) as Buffer[]);
+const collect = async (request: IncomingMessage): Promise<Buffer> =>
+  Buffer.concat((await request.toArray()) as Buffer[]);
 
 const drained = (response: ServerResponse): Promise<void> =>
   new Promise((resolve) => {
@@ -73,7 +84,12 @@ const drained = (response: ServerResponse): Promise<void> =>
     response.on('drain', done).on('close', done);
   });
 
-const sendBlob = async (registry: HostileRegistry, content: Content, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+const sendBlob = async (
+  registry: HostileRegistry,
+  content: Content,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> => {
   const { behaviour } = registry;
   const range = behaviour.ignoreRange === true ? undefined : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
   const offset = Number(range?.[1] ?? 0);
@@ -113,7 +129,12 @@ const sendBlob = async (registry: HostileRegistry, content: Content, request: In
   response.end();
 };
 
-const handle = async (registry: HostileRegistry, uploads: Map<string, Buffer[]>, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+const handle = async (
+  registry: HostileRegistry,
+  uploads: Map<string, Buffer[]>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> => {
   const url = new URL(request.url ?? '/', 'http://localhost');
   const method = request.method ?? '';
   if (url.pathname === '/v2/') return send(response, 200, {});
@@ -121,10 +142,13 @@ const handle = async (registry: HostileRegistry, uploads: Map<string, Buffer[]>,
   if (registry.behaviour.intercept?.(request, response) === true) return;
   const [, repository = '', kind = '', rest = ''] =
     /^\/v2\/(.+?)\/(manifests|blobs\/uploads|blobs|tags)\/(.*)$/.exec(url.pathname) ?? [];
-  if (kind === 'manifests') return await handleManifest(registry, { repository, reference: rest, method }, request, response);
+  if (kind === 'manifests')
+    return await handleManifest(registry, { repository, reference: rest, method }, request, response);
   if (kind === 'blobs') {
     const content = registry.blobs.get(rest);
-    return content === undefined ? missing(response, 'BLOB_UNKNOWN') : await sendBlob(registry, content, request, response);
+    return content === undefined
+      ? missing(response, 'BLOB_UNKNOWN')
+      : await sendBlob(registry, content, request, response);
   }
   if (kind !== 'blobs/uploads') return missing(response, 'NAME_UNKNOWN');
   if (method === 'POST') {
@@ -134,7 +158,11 @@ const handle = async (registry: HostileRegistry, uploads: Map<string, Buffer[]>,
       return send(response, 201, { location: `/v2/${repository}/blobs/${mount}`, 'docker-content-digest': mount });
     const id = randomUUID();
     uploads.set(id, []);
-    return send(response, 202, { location: `/v2/${repository}/blobs/uploads/${id}`, range: '0-0', 'content-length': 0 });
+    return send(response, 202, {
+      location: `/v2/${repository}/blobs/uploads/${id}`,
+      range: '0-0',
+      'content-length': 0,
+    });
   }
   const parts = uploads.get(rest);
   if (parts === undefined) return missing(response, 'BLOB_UPLOAD_UNKNOWN');
@@ -144,7 +172,12 @@ const handle = async (registry: HostileRegistry, uploads: Map<string, Buffer[]>,
   }
   const bytes = Buffer.concat(parts);
   const location = `/v2/${repository}/blobs/uploads/${rest}`;
-  if (method !== 'PUT') return send(response, method === 'GET' ? 204 : 202, { location, range: `0-${String(Math.max(bytes.length - 1, 0))}`, 'content-length': 0 });
+  if (method !== 'PUT')
+    return send(response, method === 'GET' ? 204 : 202, {
+      location,
+      range: `0-${String(Math.max(bytes.length - 1, 0))}`,
+      'content-length': 0,
+    });
   const digest = url.searchParams.get('digest') ?? '';
   if (digestOf(bytes) !== digest) return send(response, 400, {}, Buffer.from('{"errors":[{"code":"DIGEST_INVALID"}]}'));
   registry.blobs.set(digest, contentOf(bytes));
@@ -165,7 +198,11 @@ const handleManifest = async (
   const found = registry.manifests.get(`${repository}/${reference}`);
   if (found === undefined) return missing(response, 'MANIFEST_UNKNOWN');
   const { bytes, mediaType } = found;
-  const headers = { 'content-type': mediaType, 'content-length': bytes.length, 'docker-content-digest': digestOf(bytes) };
+  const headers = {
+    'content-type': mediaType,
+    'content-length': bytes.length,
+    'docker-content-digest': digestOf(bytes),
+  };
   send(response, 200, headers, method === 'HEAD' ? undefined : bytes);
 };
 
@@ -189,7 +226,10 @@ export const startHostileRegistry = async (behaviour: Behaviour = {}): Promise<H
     receivedBytes: 0,
     async add(repository, tag, image) {
       for (const layer of image.layers)
-        registry.blobs.set(layer.descriptor.digest, contentOf(Buffer.concat((await layer.open().toArray()) as Buffer[])));
+        registry.blobs.set(
+          layer.descriptor.digest,
+          contentOf(Buffer.concat((await layer.open().toArray()) as Buffer[])),
+        );
       registry.blobs.set(imageId(image), contentOf(image.configBytes));
       registry.addManifest(repository, tag, image.manifestBytes, image.manifest.mediaType ?? OCI_MANIFEST);
       return manifestDigest(image);

@@ -27,9 +27,15 @@ const KILLS = 10;
 const made = async (compression: Compression): Promise<Image> => {
   let image = emptyImage();
   for (const name of ['a', 'b', 'c', 'd']) {
-    const files = Array.from({ length: 300 }, (_, i) => ({ path: `${name}/${String(i)}`, content: `${name}${String(i)}` }));
+    const files = Array.from({ length: 300 }, (_, i) => ({
+      path: `${name}/${String(i)}`,
+      content: `${name}${String(i)}`,
+    }));
     const noise = Buffer.from(Array.from({ length: MIB }, (_, i) => (i * i * name.charCodeAt(0)) % 251));
-    image = appendLayer(image, await layerFromFiles([...files, { path: `${name}/noise`, content: noise }], { compression }));
+    image = appendLayer(
+      image,
+      await layerFromFiles([...files, { path: `${name}/noise`, content: noise }], { compression }),
+    );
   }
   return image;
 };

@@ -28,10 +28,7 @@ import { scratch } from './scratch.ts';
 const made = async (architecture: string, ...contents: string[]): Promise<Image> => {
   let image = withConfig(emptyImage({ architecture }), { config: { Cmd: ['/bin/sh'] } });
   for (const content of contents)
-    image = appendLayer(
-      image,
-      await layerFromFiles([{ path: `/files/${content}`, content }], { compression: 'gzip' }),
-    );
+    image = appendLayer(image, await layerFromFiles([{ path: `/files/${content}`, content }], { compression: 'gzip' }));
   return image;
 };
 
@@ -179,7 +176,9 @@ describeRoot('pullImage', () => {
     expect(events.length).toBeLessThan(100);
   });
 
-  it.each<[string, string, (registry: Awaited<ReturnType<typeof startHostileRegistry>>) => Promise<unknown> | undefined]>([
+  it.each<
+    [string, string, (registry: Awaited<ReturnType<typeof startHostileRegistry>>) => Promise<unknown> | undefined]
+  >([
     ['nothing', 'REGISTRY_NOT_FOUND', () => undefined],
     [
       'an artifact',

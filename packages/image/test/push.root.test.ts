@@ -132,7 +132,8 @@ describeRoot('pushImage', () => {
     });
     expect(await store.sweep()).toMatchObject({ blobs: [] });
     await store.remove(name);
-    for (const dir of ['layers', 'work', 'compressed', 'content/blobs/sha256']) expect(readdirSync(tmp.at(dir))).toEqual([]);
+    for (const dir of ['layers', 'work', 'compressed', 'content/blobs/sha256'])
+      expect(readdirSync(tmp.at(dir))).toEqual([]);
   });
 
   it('sends plain layers as they are when it is told so', async () => {
@@ -235,8 +236,8 @@ describeRoot('pushArtifact', () => {
     expect([...registry.manifests.keys()]).toEqual([`app/${digest}`]);
     const other = `sha256:${'0'.repeat(64)}`;
     expect(() => digestHex(digest)).not.toThrow();
-    await expect(
-      allOf(pushArtifact(client, `${registry.domain}/app@${other}`, artifact)),
-    ).rejects.toMatchObject({ code: 'CONTENT_MISMATCH' });
+    await expect(allOf(pushArtifact(client, `${registry.domain}/app@${other}`, artifact))).rejects.toMatchObject({
+      code: 'CONTENT_MISMATCH',
+    });
   });
 });

@@ -59,9 +59,13 @@ describeRoot('pulls at the same time', () => {
     const store = await openImageStore({ rootDir: tmp.dir });
     await using client = openRegistryClient();
     await Promise.all(
-      images.map((_, i) => allOf(pullImage(store, client, `${registry.domain}/app:${String(i)}`, { parallelLayers: 2 }))),
+      images.map((_, i) =>
+        allOf(pullImage(store, client, `${registry.domain}/app:${String(i)}`, { parallelLayers: 2 })),
+      ),
     );
-    expect(registry.requests.filter((request) => layers.some(({ descriptor }) => request.endsWith(descriptor.digest)))).toHaveLength(5);
+    expect(
+      registry.requests.filter((request) => layers.some(({ descriptor }) => request.endsWith(descriptor.digest))),
+    ).toHaveLength(5);
     expect((await store.list()).map(({ id }) => id).toSorted()).toEqual(images.map(imageId).toSorted());
     expect([readdirSync(tmp.at('work')), readdirSync(tmp.at('downloads'))]).toEqual([[], []]);
   });
@@ -70,7 +74,9 @@ describeRoot('pulls at the same time', () => {
     using tmp = scratch();
     await using registry = await startHostileRegistry();
     const shared = await layerOf('shared', MIB);
-    const images = await Promise.all(['p', 'q', 'r', 's'].map(async (name) => imageOf([shared, await layerOf(name, MIB)])));
+    const images = await Promise.all(
+      ['p', 'q', 'r', 's'].map(async (name) => imageOf([shared, await layerOf(name, MIB)])),
+    );
     for (const [i, image] of images.entries()) await registry.add('app', String(i), image);
     const store = await openImageStore({ rootDir: tmp.dir });
     await using client = openRegistryClient();

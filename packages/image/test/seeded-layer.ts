@@ -20,7 +20,15 @@ function* noise(seed: number, offset: number, length: number): Generator<Buffer>
 /** A layer with one file `noise` of that size, made while it is sent: it takes no memory, and nothing compresses it. */
 export const seededLayer = (fileBytes: number, seed: number = 1): Content => {
   if (fileBytes % BLOCK !== 0) throw new RangeError('want whole blocks');
-  const header = encodeHeader({ type: 'file', name: 'noise', mode: 0o644, uid: 0, gid: 0, size: fileBytes, mtimeNs: 0n });
+  const header = encodeHeader({
+    type: 'file',
+    name: 'noise',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    size: fileBytes,
+    mtimeNs: 0n,
+  });
   const size = header.length + fileBytes + TRAILER.length;
   return hashContent({
     size,

@@ -62,7 +62,8 @@ export const commit = async (
   staged: Staged,
   { images, signal }: { readonly images: readonly NamedEntry[]; readonly signal?: AbortSignal | undefined },
 ): Promise<void> => {
-  for (const { dir, record } of staged.layers.values()) writeFileSync(recordBeside(dir), JSON.stringify(record), { mode: 0o600 });
+  for (const { dir, record } of staged.layers.values())
+    writeFileSync(recordBeside(dir), JSON.stringify(record), { mode: 0o600 });
   // One call for a tree of any size, and all trees at once; where there is none, the files of a few documents are cheaper.
   if (staged.layers.size > 0) await syncTree(paths.rootDir);
   else for (const file of staged.blobs.values()) syncPath(file);

@@ -32,8 +32,11 @@ const read = (file: string): CompressedBlob | undefined => {
 };
 
 /** The blob that was made before, which may be gone meanwhile: hold it. */
-export const findCompressed = (paths: StorePaths, diffId: Digest, compression: Compression): CompressedBlob | undefined =>
-  read(recordFile(paths, diffId, compression));
+export const findCompressed = (
+  paths: StorePaths,
+  diffId: Digest,
+  compression: Compression,
+): CompressedBlob | undefined => read(recordFile(paths, diffId, compression));
 
 /** Call under the store's lock. */
 export const recordCompressed = (
@@ -44,7 +47,6 @@ export const recordCompressed = (
   mkdirSync(paths.compressedDir, { recursive: true, mode: 0o700 });
   replaceFile(recordFile(paths, made.diffId, made.compression), JSON.stringify(blob));
 };
-
 
 /** Every record: the diff id's hexadecimal digits, and the blob's. Call under the store's lock. */
 export const compressedBlobs = (

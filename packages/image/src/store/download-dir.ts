@@ -79,7 +79,6 @@ export const claimDownload = async (
   }
 };
 
-
 /** Removes the download of a layer, unless somebody works on it. */
 export const dropDownload = (paths: StorePaths, digest: Digest): void => {
   const dir = dirOf(paths, digest);

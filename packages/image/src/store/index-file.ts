@@ -49,7 +49,8 @@ export const writeStoreIndex = (paths: StorePaths, index: Index): void => {
 
 export const EMPTY_INDEX: Index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] };
 
-const list = (text: string | undefined): readonly string[] => (text === undefined || text === '' ? [] : text.split(','));
+const list = (text: string | undefined): readonly string[] =>
+  text === undefined || text === '' ? [] : text.split(',');
 
 /** Our entry in a line; `undefined` for a line of another tool, which stays as it is. */
 const readEntry = (descriptor: Descriptor): IndexEntry | undefined => {
@@ -124,7 +125,9 @@ export const addRepoDigest = (index: Index, id: Digest, repoDigest: string): Ind
 export const removeReferences = (index: Index, id: Digest, references: readonly string[]): Index => {
   const before = readEntries(index);
   const digests = repoDigestsOf(before, id).filter((digest) => !references.includes(digest));
-  const after = before.filter((entry) => entry.id !== id || entry.name === undefined || !references.includes(entry.name));
+  const after = before.filter(
+    (entry) => entry.id !== id || entry.name === undefined || !references.includes(entry.name),
+  );
   return withEntries(index, withRepoDigests(keepNameless(before, after), id, digests));
 };
 

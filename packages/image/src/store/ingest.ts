@@ -118,7 +118,6 @@ export class Ingest {
     this.staged.blobs.set(digest, file);
   }
 
-
   /** Returns the bytes of the layer's files. */
   async #layer(place: LayerPlace, signal: AbortSignal): Promise<number> {
     const { layer, chainId } = place;
@@ -145,7 +144,8 @@ export class Ingest {
     const coming = (async () => {
       const file = this.#blobPath(digest);
       const deliver = this.#options.deliver ?? copy;
-      if ((await isStored()) || !(await deliver(layer, { ...to, file, isStored }))) return blobFile(this.#paths, digest);
+      if ((await isStored()) || !(await deliver(layer, { ...to, file, isStored })))
+        return blobFile(this.#paths, digest);
       this.staged.blobs.set(digest, file);
       return file;
     })();

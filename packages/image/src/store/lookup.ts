@@ -1,11 +1,6 @@
 import { digestHex, type Digest } from '../digest.ts';
 import { ImageError, isImageError } from '../errors.ts';
-import {
-  formatFamiliarReference,
-  formatReference,
-  parseReference,
-  type Reference,
-} from '../reference.ts';
+import { formatFamiliarReference, formatReference, parseReference, type Reference } from '../reference.ts';
 import { repoDigestsOf, type IndexEntry } from './index-file.ts';
 
 /** What a word found: an image, and whether the word was one of its names. */
@@ -32,11 +27,7 @@ export const repositoryOf = (name: string): string => {
   return `${domain}/${path}`;
 };
 
-const byDigest = (
-  entries: readonly IndexEntry[],
-  { domain, path }: Reference,
-  digest: Digest,
-): Found | undefined => {
+const byDigest = (entries: readonly IndexEntry[], { domain, path }: Reference, digest: Digest): Found | undefined => {
   const name = `${domain}/${path}@${digest}`;
   const known = entries.find(({ repoDigests }) => repoDigests.includes(name));
   if (known !== undefined) return { entry: known, name };

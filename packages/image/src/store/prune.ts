@@ -56,7 +56,11 @@ export const pruneStore = async (
   options: PruneOptions,
 ): Promise<PruneReport> => {
   const { signal, inUse, until } = options;
-  await sweepWorkspaces(paths, signal);
+  let reclaimedBytes = 0;
+  const onBytes = (bytes: number): void => {
+    reclaimedBytes += bytes;
+  };
+  await sweepWorkspaces(paths, { signal, onBytes });
   const forgotten = await locked(paths.lockFile, signal, async () => {
     const used = new Set(await inUse?.());
     const index = readStoreIndex(paths);
@@ -67,14 +71,8 @@ export const pruneStore = async (
     const references = going.flatMap(({ id }) => [...fullNamesOf(entries, id), ...repoDigestsOf(entries, id)]);
     return { going, references };
   });
-  let reclaimedBytes = sweepDownloads(paths, until?.getTime() ?? Date.now()).bytes;
-  const { layers } = await collectGarbage(paths, {
-    layersInUse,
-    signal,
-    onBytes: (bytes) => {
-      reclaimedBytes += bytes;
-    },
-  });
+  onBytes(sweepDownloads(paths, until?.getTime() ?? Date.now()).bytes);
+  const { layers } = await collectGarbage(paths, { layersInUse, signal, onBytes });
   const order = new Set(forgotten.going.flatMap(({ config }) => [...chainIds(config.rootfs.diff_ids)].reverse()));
   const gone = new Set(layers);
   return {

@@ -219,7 +219,7 @@ export class ImageStore {
    * on with for three days.
    */
   async sweep({ signal }: CallOptions = {}): Promise<SweepReport> {
-    const workspaces = await sweepWorkspaces(this.paths, signal);
+    const workspaces = await sweepWorkspaces(this.paths, { signal });
     const { downloads } = sweepDownloads(this.paths);
     return { workspaces, downloads, ...(await collectGarbage(this.paths, { layersInUse: this.#layersInUse, signal })) };
   }
@@ -280,7 +280,9 @@ export class ImageStore {
       chainId,
       // Stores of the first days have one number for all layers.
       sizeBytes:
-        layerSizes.length === diffIds.length ? (layerSizes[i] as number) : readLayerRecord(this.paths, chainId).contentBytes,
+        layerSizes.length === diffIds.length
+          ? (layerSizes[i] as number)
+          : readLayerRecord(this.paths, chainId).contentBytes,
     }));
   }
 

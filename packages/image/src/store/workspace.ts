@@ -5,7 +5,8 @@ import { join } from 'node:path';
 
 import { digestHex, type Digest } from '../digest.ts';
 import { ImageError } from '../errors.ts';
-import { namesIn } from './disk.ts';
+import { measureTree, namesIn } from './disk.ts';
+import type { CollectOptions } from './garbage.ts';
 import { locked, tryLock } from './lock.ts';
 import { blobFile, layerDir, type StorePaths } from './paths.ts';
 
@@ -92,7 +93,6 @@ const removeWorkspace = async (paths: StorePaths, dir: string): Promise<void> =>
   });
 };
 
-
 /** What running writes hold. Call under the store's lock. */
 export const heldContent = (paths: StorePaths): Kept => {
   const workspaces = namesIn(paths.workDir).map((name) => join(paths.workDir, name));
@@ -102,8 +102,11 @@ export const heldContent = (paths: StorePaths): Kept => {
   };
 };
 
-/** Removes the workspaces of writers that died; returns how many. */
-export const sweepWorkspaces = async (paths: StorePaths, signal?: AbortSignal): Promise<number> => {
+/** Removes the workspaces of writers that died; returns how many. Who wants to know is told how many disk bytes are free. */
+export const sweepWorkspaces = async (
+  paths: StorePaths,
+  { signal, onBytes }: Pick<CollectOptions, 'signal' | 'onBytes'> = {},
+): Promise<number> => {
   using dead = new DisposableStack();
   const dirs: string[] = [];
   await locked(paths.lockFile, signal, () => {
@@ -114,6 +117,9 @@ export const sweepWorkspaces = async (paths: StorePaths, signal?: AbortSignal): 
       dirs.push(join(paths.workDir, name));
     }
   });
-  for (const dir of dirs) await removeWorkspace(paths, dir);
+  for (const dir of dirs) {
+    if (onBytes !== undefined) onBytes(await measureTree(dir, signal));
+    await removeWorkspace(paths, dir);
+  }
   return dirs.length;
 };

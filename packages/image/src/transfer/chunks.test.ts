@@ -14,7 +14,8 @@ describe('the chunks of a layer', () => {
       { start: 20, length: 5 },
     ]);
     expect(chunkBytesFor(1)).toBe(16 * MIB);
-    for (const size of [1024 ** 4, 2 ** 50]) expect(planChunks(size, chunkBytesFor(size)).length).toBeLessThanOrEqual(4096);
+    for (const size of [1024 ** 4, 2 ** 50])
+      expect(planChunks(size, chunkBytesFor(size)).length).toBeLessThanOrEqual(4096);
   });
 
   it('are fetched from the lowest on, each by one', () => {

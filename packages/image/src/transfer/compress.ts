@@ -1,6 +1,5 @@
 import { createReadStream, createWriteStream, existsSync, renameSync } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 
 import { digestHex, type Digest } from '../digest.ts';
@@ -25,11 +24,7 @@ export interface CompressContext {
   readonly compression: Exclude<Compression, 'none'>;
 }
 
-const layerOf = (
-  { paths, compression }: CompressContext,
-  diffId: Digest,
-  { digest, size }: CompressedBlob,
-): Layer => ({
+const layerOf = ({ paths, compression }: CompressContext, diffId: Digest, { digest, size }: CompressedBlob): Layer => ({
   descriptor: { mediaType: layerMediaType(compression), digest, size },
   diffId,
   open: ({ signal } = {}) => stopOnAbort(createReadStream(blobFile(paths, digest)), signal),
@@ -62,8 +57,7 @@ export const compressLayer = async (
       onBytes((bytes += chunk.length));
     }
   };
-  const source = Readable.from(plain(), { objectMode: false });
-  const packed = compress(source, compression) as AsyncIterable<Buffer>;
+  const packed = compress(plain(), compression) as AsyncIterable<Buffer>;
   await pipeline(meter.pass(packed), createWriteStream(file, { flags: 'wx', mode: 0o600 }), { signal });
   await syncFile(file);
   const blob = { digest: meter.digest(), size: meter.bytes };

@@ -83,24 +83,24 @@ const fetchOnce = async (dir: DownloadDir, { layer, to, options }: Task): Promis
     if (!isFetched) tell(bytes);
   };
   const { parallelChunks, stallMs, openPart } = options;
-  await using download = await Download.open(
-    dir,
-    { descriptor, openPart },
-    { parallelChunks, stallMs, onBytes },
-  );
+  await using download = await Download.open(dir, { descriptor, openPart }, { parallelChunks, stallMs, onBytes });
   tell(download.bytes);
   const stop = new AbortController();
   const signal = AbortSignal.any([to.signal, stop.signal]);
   const running = download.run(signal).then(() => {
     isFetched = true;
   });
-  const taking = to.take(told(download.follow(signal), (bytes) => {
-    if (isFetched) tell(bytes);
-  })).catch((error: unknown) => {
-    // Bad content is fetched to its end, to tell a registry that lies from an image that is broken.
-    if (!isBadContent(error)) stop.abort(error);
-    throw error;
-  });
+  const taking = to
+    .take(
+      told(download.follow(signal), (bytes) => {
+        if (isFetched) tell(bytes);
+      }),
+    )
+    .catch((error: unknown) => {
+      // Bad content is fetched to its end, to tell a registry that lies from an image that is broken.
+      if (!isBadContent(error)) stop.abort(error);
+      throw error;
+    });
   const [ran, took] = await Promise.allSettled([running, taking]);
   if (ran.status === 'fulfilled' && took.status === 'fulfilled') return;
   to.signal.throwIfAborted();
@@ -112,10 +112,7 @@ const fetchOnce = async (dir: DownloadDir, { layer, to, options }: Task): Promis
   throw verdict;
 };
 
-async function* told(
-  source: AsyncIterable<Buffer>,
-  tell: (bytes: number) => void,
-): AsyncGenerator<Buffer, void, void> {
+async function* told(source: AsyncIterable<Buffer>, tell: (bytes: number) => void): AsyncGenerator<Buffer, void, void> {
   let bytes = 0;
   for await (const chunk of source) {
     bytes += chunk.length;
@@ -130,8 +127,12 @@ const judge = async (dir: DownloadDir, { digest, size }: Descriptor, cause: unkn
   for await (const chunk of createReadStream(dir.dataFile) as AsyncIterable<Buffer>) meter.add(chunk);
   const [bytes, actual] = [meter.bytes, meter.digest()];
   if (bytes === size && actual === digest) return cause;
-  return new ImageError('CONTENT_MISMATCH', `layer ${digest} of ${String(size)} bytes is ${actual} of ${String(bytes)}`, {
-    path: digest,
-    cause,
-  });
+  return new ImageError(
+    'CONTENT_MISMATCH',
+    `layer ${digest} of ${String(size)} bytes is ${actual} of ${String(bytes)}`,
+    {
+      path: digest,
+      cause,
+    },
+  );
 };

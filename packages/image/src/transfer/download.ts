@@ -29,7 +29,7 @@ export interface DownloadOptions {
 const FAILURES_MAX = 5;
 const WORTHWHILE_BYTES = 1024 ** 2;
 const PAUSE_MIN_MS = 200;
-const READ_BYTES = 512 * 1024;
+const READ_BYTES = 256 * 1024;
 const PROBER = 1;
 const HEAD_START_BYTES = 4 * 1024 ** 2;
 
@@ -100,7 +100,9 @@ export class Download implements AsyncDisposable {
   ): Promise<Download> {
     await using undo = new AsyncDisposableStack();
     if (statSync(dir.dataFile, { throwIfNoEntry: false }) === undefined) rmSync(dir.progressFile, { force: true });
-    const data = undo.use(await open(dir.dataFile, statSync(dir.progressFile, { throwIfNoEntry: false }) ? 'r+' : 'w+', 0o600));
+    const data = undo.use(
+      await open(dir.dataFile, statSync(dir.progressFile, { throwIfNoEntry: false }) ? 'r+' : 'w+', 0o600),
+    );
     const progress = undo.use(await ProgressFile.open(dir.progressFile, source.descriptor.size));
     undo.move();
     return new Download(source, { data, progress }, options);
@@ -133,22 +135,38 @@ export class Download implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /** The layer's bytes from the first on, each as soon as it is there. */
+  /**
+   * The layer's bytes from the first on, each as soon as it is there. A chunk is dead when the next one is asked for: two
+   * buffers do for a layer of any size, one of which is filled while the other one is worked on.
+   */
   async *follow(signal: AbortSignal): AsyncGenerator<Buffer, void, void> {
     const { size } = this.#descriptor;
-    for (let at = 0; at < size;) {
+    let [filling, taken] = [Buffer.allocUnsafeSlow(READ_BYTES), Buffer.allocUnsafeSlow(READ_BYTES)];
+    let reading = size === 0 ? undefined : this.#read(filling, 0, signal);
+    for (let at = 0; reading !== undefined;) {
+      const bytes = await reading;
+      at += bytes;
+      [filling, taken] = [taken, filling];
+      reading = at < size ? this.#read(filling, at, signal) : undefined;
+      // It may fail while nobody waits for it.
+      reading?.catch(() => undefined);
+      yield taken.subarray(0, bytes);
+    }
+  }
+
+  /** Reads what is there from a position on, as soon as something is. */
+  async #read(buffer: Buffer, position: number, signal: AbortSignal): Promise<number> {
+    for (;;) {
       signal.throwIfAborted();
       const news = this.#news.promise;
-      const there = contiguousBytes(this.#progress.chunks, this.#progress.counts) - at;
-      if (there <= 0) {
-        if (this.#failure !== undefined) throw this.#failure.error;
-        await news;
-        continue;
+      const there = contiguousBytes(this.#progress.chunks, this.#progress.counts) - position;
+      if (there > 0) {
+        const { bytesRead } = await this.#data.read(buffer, 0, Math.min(there, buffer.length), position);
+        if (bytesRead > 0) return bytesRead;
+        throw this.#short(position);
       }
-      const { buffer, bytesRead } = await this.#data.read(Buffer.allocUnsafe(Math.min(there, READ_BYTES)), { position: at });
-      if (bytesRead === 0) throw this.#short(at);
-      at += bytesRead;
-      yield buffer.subarray(0, bytesRead);
+      if (this.#failure !== undefined) throw this.#failure.error;
+      await news;
     }
   }
 

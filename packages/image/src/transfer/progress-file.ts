@@ -44,7 +44,11 @@ export class ProgressFile implements AsyncDisposable {
   readonly #kept: number[];
   #bytes: number;
 
-  private constructor(file: FileHandle, headerBytes: number, state: { chunks: readonly Chunk[]; counts: readonly number[] }) {
+  private constructor(
+    file: FileHandle,
+    headerBytes: number,
+    state: { chunks: readonly Chunk[]; counts: readonly number[] },
+  ) {
     this.#file = file;
     this.#headerBytes = headerBytes;
     this.chunks = state.chunks;

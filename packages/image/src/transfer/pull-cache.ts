@@ -53,7 +53,9 @@ export class PullCache implements ArtifactSource {
     const open = async function* (this: PullCache, options: OpenOptions): AsyncGenerator<Buffer, void, void> {
       const stored = await this.#work.holdBlob(descriptor.digest, options.signal);
       const file = blobFile(this.#paths, descriptor.digest);
-      yield* (stored ? createReadStream(file) : this.#repository.blob(descriptor).open(options)) as AsyncIterable<Buffer>;
+      yield* (
+        stored ? createReadStream(file) : this.#repository.blob(descriptor).open(options)
+      ) as AsyncIterable<Buffer>;
     };
     return {
       descriptor,

@@ -1,13 +1,7 @@
 import type { Descriptor } from '../descriptor.ts';
 import { ImageError, quote } from '../errors.ts';
 import type { Image } from '../image/image.ts';
-import {
-  DOCKER_LAYER,
-  DOCKER_LAYER_GZIP,
-  OCI_LAYER,
-  OCI_LAYER_GZIP,
-  OCI_LAYER_ZSTD,
-} from '../media-types.ts';
+import { DOCKER_LAYER, DOCKER_LAYER_GZIP, OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../media-types.ts';
 
 const LAYER_TYPES: ReadonlySet<string> = new Set([
   OCI_LAYER,
@@ -18,7 +12,8 @@ const LAYER_TYPES: ReadonlySet<string> = new Set([
   'application/vnd.docker.image.rootfs.diff.tar.zstd',
 ]);
 /** Layers of Windows that registries must not hand on; some do. Their `urls` are never followed: anybody may have written them. */
-const FOREIGN_TYPE = /^application\/vnd\.(?:docker\.image\.rootfs\.foreign\.diff\.tar|oci\.image\.layer\.nondistributable\.v1\.tar)/;
+const FOREIGN_TYPE =
+  /^application\/vnd\.(?:docker\.image\.rootfs\.foreign\.diff\.tar|oci\.image\.layer\.nondistributable\.v1\.tar)/;
 /** Far more than overlayfs stacks. */
 const LAYERS_MAX = 1024;
 const SIZE_MAX = 1024 ** 4;
@@ -32,7 +27,9 @@ const refuse = (what: string, path: string): ImageError => new ImageError('IMAGE
  */
 export const checkLayers = (name: string, { layers }: Image): void => {
   if (layers.length > LAYERS_MAX)
-    throw new ImageError('LAYER_LIMIT', `image refused: ${name} has more than ${String(LAYERS_MAX)} layers`, { path: name });
+    throw new ImageError('LAYER_LIMIT', `image refused: ${name} has more than ${String(LAYERS_MAX)} layers`, {
+      path: name,
+    });
   for (const { descriptor } of layers) checkLayer(name, descriptor);
 };
 

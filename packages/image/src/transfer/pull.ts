@@ -125,7 +125,10 @@ class Pull {
   constructor(
     store: ImageStore,
     wanted: Wanted,
-    context: { readonly options: PullOptions & { readonly signal: AbortSignal }; readonly events: EventQueue<PullEvent> },
+    context: {
+      readonly options: PullOptions & { readonly signal: AbortSignal };
+      readonly events: EventQueue<PullEvent>;
+    },
   ) {
     this.#store = store;
     this.#wanted = wanted;

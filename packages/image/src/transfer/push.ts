@@ -87,9 +87,7 @@ export async function* pushImage(
     const mountFrom = findMounts(store.paths, reference);
     const upload = { repository, events, signal, parallelBlobs, mountFrom, seen: new Set<Digest>() };
     const packed =
-      compression === 'none'
-        ? image
-        : await compressImage(image, { paths: store.paths, work, compression }, upload);
+      compression === 'none' ? image : await compressImage(image, { paths: store.paths, work, compression }, upload);
     const artifact = imageArtifact(packed);
     await sendArtifact(artifact, tag, upload);
     await store.addRepoDigest(imageId(image), `${reference.domain}/${reference.path}@${artifact.descriptor.digest}`);
@@ -108,7 +106,9 @@ const holdImage = async (
   const image = await store.image(nameOrId);
   for (const { descriptor } of image.layers) {
     if (await work.holdBlob(descriptor.digest, signal)) continue;
-    throw new ImageError('IMAGE_NOT_FOUND', `no such image: ${nameOrId}, which was removed meanwhile`, { path: nameOrId });
+    throw new ImageError('IMAGE_NOT_FOUND', `no such image: ${nameOrId}, which was removed meanwhile`, {
+      path: nameOrId,
+    });
   }
   return image;
 };

@@ -110,7 +110,8 @@ export const sendArtifact = async (artifact: Artifact, target: string, context: 
   const { repository, events, signal, parallelBlobs } = context;
   const { digest } = artifact.descriptor;
   if ((await findRemote(context, target)) === digest) {
-    for (const blob of artifactBlobs(artifact)) tellBlob(events, blob, { status: 'present', bytes: blob.descriptor.size });
+    for (const blob of artifactBlobs(artifact))
+      tellBlob(events, blob, { status: 'present', bytes: blob.descriptor.size });
     return;
   }
   const documents = await missingDocuments(artifact, context);
