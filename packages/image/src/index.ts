@@ -53,6 +53,19 @@ export {
   withoutIndexMember,
   type IndexOptions,
 } from './image/image-index.ts';
+export { extractImage, type ExtractOptions } from './image/extract.ts';
+export { flattenImage, type FlattenOptions } from './image/flatten.ts';
+export { rebaseImage } from './image/rebase.ts';
+export {
+  diffImages,
+  type ConfigChange,
+  type FileAspect,
+  type FileChange,
+  type FileState,
+  type ImageDiff,
+} from './image/diff.ts';
+export { validateArtifact, validateImage } from './image/validate.ts';
+export type { ReadLayerOptions } from './image/verified-layer.ts';
 export { openImageLayout, type ImageLayout, type LayoutOptions } from './layout/image-layout.ts';
 export type { LayoutEntry } from './layout/layout-lines.ts';
 export type { Compression } from './layer/compression.ts';
@@ -115,9 +128,11 @@ export {
   layerFromDirectory,
   layerFromFiles,
   layerFromMembers,
+  layerFromTar,
   type DirectoryLayerOptions,
   type FileEntry,
   type FilesLayerOptions,
+  type TarLayerOptions,
 } from './image/layer-source.ts';
 export { packLayer, type LayerStream, type Ownership, type PackedLayer, type PackOptions } from './layer/pack.ts';
 export { walkDirectory, type SourceMember, type WalkOptions } from './layer/source-tree.ts';

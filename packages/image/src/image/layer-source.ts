@@ -1,10 +1,16 @@
 import { lstatSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 
 import { ImageError, quote } from '../errors.ts';
 import { layerMediaType } from '../layer/compression.ts';
 import { packLayer, type Ownership, type PackOptions } from '../layer/pack.ts';
 import type { SourceMember } from '../layer/source-tree.ts';
+import { readLayer } from '../layer/unpack.ts';
+import type { OpenOptions } from './blob.ts';
+import { openRegularFile, streamFile } from './file-range.ts';
 import type { Layer } from './image.ts';
+import { recompressLayer } from './recompress.ts';
+import { NO_SINK } from './verified-layer.ts';
 
 export type DirectoryLayerOptions = PackOptions;
 
@@ -57,6 +63,42 @@ export const layerFromMembers = (
   source: () => Iterable<SourceMember>,
   options: Pick<PackOptions, 'signal' | 'compression'> = {},
 ): Promise<Layer> => layerOf(source, options);
+
+export interface TarLayerOptions {
+  /** Default: as it is. */
+  readonly compression?: PackOptions['compression'];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * A layer of a tar archive that is there already: plain, gzip or zstd, taken byte for byte. It is read now for the
+ * digests, and again whenever the layer is opened, so a stream that comes once must be put into a file first.
+ *
+ * @param source - a file, or what opens the archive each time it is called
+ * @throws {@link ImageError} `LAYER_INVALID`, `LAYER_LIMIT`, `COMPRESSION_UNSUPPORTED`
+ */
+export const layerFromTar = async (
+  source: string | ((options: OpenOptions) => Readable),
+  { compression, signal }: TarLayerOptions = {},
+): Promise<Layer> => {
+  signal?.throwIfAborted();
+  const open = typeof source === 'string' ? (options: OpenOptions = {}) => openTar(source, options) : source;
+  const stream = open({ signal });
+  try {
+    const read = await readLayer(stream, NO_SINK, { signal });
+    const { digest, size, diffId } = read;
+    const descriptor = { mediaType: layerMediaType(read.compression), digest, size };
+    const layer: Layer = { descriptor, diffId, open: (options = {}) => open(options) };
+    return compression === undefined || compression === read.compression
+      ? layer
+      : await recompressLayer(layer, compression, { signal });
+  } finally {
+    stream.destroy();
+  }
+};
+
+const openTar = (file: string, options: OpenOptions): Readable =>
+  streamFile(() => openRegularFile(file), Number.MAX_SAFE_INTEGER - 1, options);
 
 /** A layer with the files listed, and the directories that lead to them. Default owner is root, default time 1970. */
 export const layerFromFiles = (files: readonly FileEntry[], options: FilesLayerOptions = {}): Promise<Layer> =>
