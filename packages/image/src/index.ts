@@ -69,6 +69,7 @@ export type { ReadLayerOptions } from './image/verified-layer.ts';
 export { openImageLayout, type ImageLayout, type LayoutOptions } from './layout/image-layout.ts';
 export type { LayoutEntry } from './layout/layout-lines.ts';
 export type { Compression } from './layer/compression.ts';
+export { syncFileSystem } from './layer/durable.ts';
 export {
   readLayer,
   unpackLayer,

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import {
   chmodSync,
   chownSync,
@@ -15,10 +16,13 @@ import {
   utimesSync,
   writeFileSync,
   writeSync,
+  type BigIntStats,
 } from 'node:fs';
 import { join } from 'node:path';
 
 import { AT_FDCWD, lgetxattr, llistxattr, lsetxattr, mknodat } from '@tsc/sys';
+
+import { decodeName, encodeName } from '../src/tar/name.ts';
 
 /** A tree with every kind of member that a root filesystem has. */
 export const makeTree = (dir: string): void => {
@@ -56,44 +60,48 @@ export const makeTree = (dir: string): void => {
   utimesSync(at('etc'), 1_222_222_222, 1_222_222_222);
 };
 
-/** Everything that one can see of a tree, one line per member, to compare with another's. */
+/** Everything that one can see of a tree, one line per member, to compare with another's. Names may be any bytes. */
 export const describeTree = (dir: string): string[] => {
   const first = new Map<bigint, string>();
   const lines: string[] = [];
   const visit = (name: string): void => {
-    const path = join(dir, name);
-    const stat = lstatSync(path, { bigint: true });
-    const kind = stat.mode & 0o170000n;
+    const path = `${dir}/${name}`;
+    const bytes = encodeName(path);
+    const stat = lstatSync(bytes, { bigint: true });
+    const isDirectory = stat.isDirectory();
     const earlier = first.get(stat.ino);
-    if (kind !== 0o040000n) first.set(stat.ino, earlier ?? name);
+    if (!isDirectory) first.set(stat.ino, earlier ?? name);
     const xattrs = llistxattr(path)
       .map((key) => `${key}=${lgetxattr(path, key).toString('hex')}`)
       .sort();
-    const content =
-      kind === 0o100000n
-        ? readFileSync(path).toString('base64').slice(0, 4000)
-        : kind === 0o120000n
-          ? readlinkSync(path)
-          : '';
-    const times = String(stat.mtimeNs);
     lines.push(
       [
-        name,
+        JSON.stringify(name),
         stat.mode.toString(8),
         stat.uid,
         stat.gid,
-        kind === 0o040000n ? '' : stat.size,
+        isDirectory ? '' : `${String(stat.size)} ${String(stat.nlink)}`,
         stat.rdev,
-        times,
+        stat.mtimeNs,
         earlier ?? '',
         ...xattrs,
-        content,
+        contentOf(bytes, stat),
       ].join(' '),
     );
-    if (kind === 0o040000n) for (const child of readdirSync(path).sort()) visit(join(name, child));
+    if (!isDirectory) return;
+    for (const child of readdirSync(bytes, { encoding: 'buffer' }).sort(Buffer.compare))
+      visit(`${name}/${decodeName(child)}`);
   };
   visit('.');
   return lines;
+};
+
+/** A file's bytes, by their hash if they are many. */
+const contentOf = (path: Buffer, stat: BigIntStats): string => {
+  if (stat.isSymbolicLink()) return JSON.stringify(decodeName(readlinkSync(path, 'buffer')));
+  if (!stat.isFile()) return '';
+  const bytes = readFileSync(path);
+  return bytes.length <= 100 ? bytes.toString('base64') : createHash('sha256').update(bytes).digest('hex');
 };
 
 export const tar = (...args: string[]): void => {

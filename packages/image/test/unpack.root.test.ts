@@ -8,7 +8,7 @@ import { expect, it } from '@jest/globals';
 import { lgetxattr } from '@tsc/sys';
 
 import { describeRoot } from '../../../test/root.ts';
-import { unpackLayer } from '../src/index.ts';
+import { syncFileSystem, unpackLayer } from '../src/index.ts';
 import { scratch } from './scratch.ts';
 import { type Member, tarOf } from './tar-of.ts';
 import { describeTree, makeTree, tar } from './tree.ts';
@@ -206,6 +206,13 @@ describeRoot('unpackLayer', () => {
       name: 'ImageError',
       code,
     });
+  });
+
+  it('can be made to survive power loss', async () => {
+    using tmp = scratch();
+    await unpack([{ name: 'x', content: 'x' }], tmp.dir);
+    await syncFileSystem(tmp.dir);
+    await expect(syncFileSystem(tmp.at('x'))).rejects.toMatchObject({ code: 'ENOTDIR' });
   });
 
   it('stops when told', async () => {

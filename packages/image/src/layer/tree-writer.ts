@@ -1,6 +1,6 @@
 import { closeSync, constants } from 'node:fs';
 
-import { hasCode, isSysError, linkat, mkdirat, mknodat, openat2, symlinkat, type SysError } from '@tsc/sys';
+import { hasCode, isSysError, linkat, mkdirat, mknodat, openat2, symlinkat, type Stat, type SysError } from '@tsc/sys';
 
 import { ImageError, isImageError, quote } from '../errors.ts';
 import type { TarEntry, TarSink } from '../tar/entry.ts';
@@ -226,6 +226,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     const stat = statAt(parent.fd, name);
     if (stat === undefined || isDirectory(stat) || (!this.#plain && isWhiteout(stat)))
       throw noFile(entry, ' of the layer');
+    if (isSame(stat, statAt(place.parent.fd, place.name))) return;
     await this.#replacing(entry, place, () => {
       linkat(parent.fd, name, place.parent.fd, place.name, 0);
     });
@@ -278,6 +279,9 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     await this.#tree.remove(parent, name, stat);
   }
 }
+
+const isSame = (one: Stat, other: Stat | undefined): boolean =>
+  one.ino === other?.ino && one.devMajor === other.devMajor && one.devMinor === other.devMinor;
 
 const conflict = ({ name }: TarEntry, why: string): ImageError =>
   new ImageError('ARCHIVE_CONFLICT', `cannot unpack ${quote(name)}: ${why}`, { path: name });
