@@ -124,7 +124,7 @@ describeRoot('extractImage', () => {
 
   it('shows what the kernel shows of layers of any kind, and refuses what can not be unpacked', async () => {
     let compared = 0;
-    for (let seed = 1; seed <= 80; seed += 1) {
+    for (let seed = 1; seed <= 40; seed += 1) {
       const pick = numbers(seed);
       const layers = Array.from({ length: 3 }, () => randomLayer(pick));
       using tmp = scratch();
@@ -139,6 +139,6 @@ describeRoot('extractImage', () => {
       expect({ seed, seen: shown[1] }).toEqual({ seed, seen: shown[0] });
       if (typeof mounted !== 'string') compared += 1;
     }
-    expect(compared).toBeGreaterThan(40);
+    expect(compared).toBeGreaterThan(20);
   });
 });
