@@ -47,6 +47,8 @@ export const startServer = async (handler: Handler, options: TestServerOptions =
   const requests: Recorded[] = [];
   const failures: unknown[] = [];
   const listener: RequestListener = (raw, response) => {
+    // A request that is given up loses its socket.
+    const { socket } = raw;
     const answer = async (): Promise<void> => {
       const request = await record(raw, options.early === true);
       requests.push(request);
@@ -54,8 +56,8 @@ export const startServer = async (handler: Handler, options: TestServerOptions =
     };
     answer().catch((error: unknown) => {
       // A client that hung up while it was sending is part of many tests.
-      if (!raw.socket.destroyed) failures.push(error);
-      raw.socket.destroy();
+      if (!socket.destroyed) failures.push(error);
+      socket.destroy();
     });
   };
   const server: Server = options.tls === undefined ? createServer(listener) : createTlsServer(options.tls, listener);
