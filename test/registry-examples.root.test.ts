@@ -26,6 +26,7 @@ import {
 import { imageOfThisNode } from '../examples/hello/base-image.ts';
 import { warmUp } from '../packages/engine/test/test-engine.ts';
 import { startDockerRegistry, type DockerRegistry } from '../packages/image/test/docker-registry.ts';
+import { runContained, skopeoCopy } from '../packages/image/test/interop-peers.ts';
 import { describeRoot } from './root.ts';
 
 const NOBODY = 65_534;
@@ -34,6 +35,18 @@ const SERVER = `
   const server = require('node:http').createServer((_request, response) => response.end('pushed by uid ' + process.env.PUSHED_BY));
   server.listen(8080);
   process.once('SIGTERM', () => server.close(() => process.exit()));
+`;
+/** The same server, on a port that is free, and its own first visitor. */
+const FETCH_OWN_PAGE = `
+  const { Server } = require('node:http');
+  const { listen } = Server.prototype;
+  Server.prototype.listen = function () {
+    return listen.call(this, 0, '127.0.0.1', async () => {
+      console.log(await (await fetch('http://127.0.0.1:' + this.address().port)).text());
+      process.exit();
+    });
+  };
+  require('/app');
 `;
 
 /** Runs an example on the built packages, as an ordinary user. */
@@ -107,6 +120,12 @@ describeRoot('examples/ that speak with a registry, run by an ordinary user', ()
     expect(await fetchPage(`http://127.0.0.1:${port}/`)).toBe('pushed by uid nobody');
     await container.stop();
     await container.remove();
+
+    // And without any engine, from what skopeo fetches and umoci unpacks.
+    skopeoCopy(`docker://${target}`, `oci:${join(dir, 'layout')}:app`);
+    runContained('umoci', 'unpack', '--image', `${join(dir, 'layout')}:app`, join(dir, 'bundle'));
+    const alone = ['env', 'PUSHED_BY=umoci', 'chroot', join(dir, 'bundle/rootfs'), '/usr/local/bin/node'];
+    expect(runContained(...alone, '-e', FETCH_OWN_PAGE)).toBe('pushed by uid umoci');
   }, 120_000);
 
   test('rebase.ts puts the layers of an image on another base', async () => {
