@@ -222,7 +222,7 @@ describeRoot('a registry that lies', () => {
           bytes,
           mediaType: image.manifest.mediaType ?? '',
         });
-        registry.addManifest('app', '1', bytes, image.manifest.mediaType ?? '');
+        registry.addManifest('app/1', bytes, image.manifest.mediaType ?? '');
       },
     ],
     [
@@ -230,7 +230,7 @@ describeRoot('a registry that lies', () => {
       'IMAGE_INVALID',
       (registry, image) => {
         const bytes = Buffer.from(JSON.stringify({ ...image.manifest, layers: image.manifest.layers.slice(1) }));
-        registry.addManifest('app', '1', bytes, image.manifest.mediaType ?? '');
+        registry.addManifest('app/1', bytes, image.manifest.mediaType ?? '');
       },
     ],
     [
@@ -238,14 +238,14 @@ describeRoot('a registry that lies', () => {
       'DOCUMENT_INVALID',
       (registry, image) => {
         const bytes = Buffer.from(JSON.stringify({ ...image.manifest, manifests: [] }));
-        registry.addManifest('app', '1', bytes, image.manifest.mediaType ?? '');
+        registry.addManifest('app/1', bytes, image.manifest.mediaType ?? '');
       },
     ],
     [
       'with a manifest of another type than it says',
       'DOCUMENT_INVALID',
       (registry, image) => {
-        registry.addManifest('app', '1', image.manifestBytes, 'application/vnd.oci.image.index.v1+json');
+        registry.addManifest('app/1', image.manifestBytes, 'application/vnd.oci.image.index.v1+json');
       },
     ],
   ])('%s leaves nothing behind', async (name, code, spoil) => {

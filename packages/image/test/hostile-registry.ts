@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type OutgoingHttpHeaders, type ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -13,6 +13,8 @@ export interface Content {
   read(offset: number, length: number): Iterable<Buffer>;
 }
 
+const PIECE = 64 * 1024;
+
 export const contentOf = (bytes: Buffer): Content => ({
   digest: digestOf(bytes),
   size: bytes.length,
@@ -20,6 +22,13 @@ export const contentOf = (bytes: Buffer): Content => ({
     for (let at = 0; at < length; at += PIECE) yield bytes.subarray(offset + at, offset + Math.min(at + PIECE, length));
   },
 });
+
+/** The hash of a content, read once. */
+export const hashContent = (content: Omit<Content, 'digest'>): Content => {
+  const hash = createHash('sha256');
+  for (const piece of content.read(0, content.size)) hash.update(piece);
+  return { ...content, digest: `sha256:${hash.digest('hex')}` };
+};
 
 /** What the registry does that a good one doesn't; may change while it runs. */
 export interface Behaviour {
@@ -35,6 +44,12 @@ export interface Behaviour {
   pieceBytes?: number | undefined;
 }
 
+interface StoredManifest {
+  readonly bytes: Buffer;
+  readonly mediaType: string;
+}
+
+/** A registry in this process, which counts what it is asked and does as it is told, bad things too. */
 export interface HostileRegistry extends AsyncDisposable {
   readonly domain: string;
   readonly behaviour: Behaviour;
@@ -42,216 +57,226 @@ export interface HostileRegistry extends AsyncDisposable {
   readonly requests: string[];
   readonly blobs: Map<string, Content>;
   /** By `app/latest` and `app/sha256:…`. */
-  readonly manifests: Map<string, { readonly bytes: Buffer; readonly mediaType: string }>;
+  readonly manifests: Map<string, StoredManifest>;
   /** Bytes of blobs that were written to a connection. */
   sentBytes: number;
-  /** Bytes of blobs that came. */
-  receivedBytes: number;
   add(repository: string, tag: string, image: Image): Promise<Digest>;
-  addManifest(repository: string, tag: string, bytes: Buffer, mediaType: string): Digest;
+  /** Under `app/latest`, and under its digest. */
+  addManifest(name: string, bytes: Buffer, mediaType: string): Digest;
 }
 
-const PIECE = 64 * 1024;
+/** One request and its answer. */
+class Exchange {
+  readonly registry: HostileRegistry;
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly url: URL;
+  readonly method: string;
 
-const send = (
-  response: ServerResponse,
-  status: number,
-  headers: Record<string, string | number>,
-  body?: Buffer,
-): void => {
-  response.writeHead(status, { 'docker-distribution-api-version': 'registry/2.0', ...headers });
-  response.end(body);
-};
+  constructor(registry: HostileRegistry, request: IncomingMessage, response: ServerResponse) {
+    this.registry = registry;
+    this.request = request;
+    this.response = response;
+    this.url = new URL(request.url ?? '/', 'http://localhost');
+    this.method = request.method ?? '';
+  }
 
-const missing = (response: ServerResponse, code: string): void => {
-  send(
-    response,
-    404,
-    { 'content-type': 'application/json' },
-    Buffer.from(JSON.stringify({ errors: [{ code, message: 'not here' }] })),
-  );
-};
+  send(status: number, headers: OutgoingHttpHeaders = {}, body?: Buffer): void {
+    this.response.writeHead(status, { 'docker-distribution-api-version': 'registry/2.0', ...headers });
+    this.response.end(this.method === 'HEAD' ? undefined : body);
+  }
 
-const collect = async (request: IncomingMessage): Promise<Buffer> =>
-  Buffer.concat((await request.toArray()) as Buffer[]);
+  fail(status: number, code: string): void {
+    const body = Buffer.from(JSON.stringify({ errors: [{ code, message: 'no' }] }));
+    this.send(status, { 'content-type': 'application/json' }, body);
+  }
 
-const drained = (response: ServerResponse): Promise<void> =>
-  new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done).off('close', done);
-      resolve();
-    };
-    response.on('drain', done).on('close', done);
-  });
+  async body(): Promise<Buffer> {
+    return Buffer.concat((await this.request.toArray()) as Buffer[]);
+  }
 
-const sendBlob = async (
-  registry: HostileRegistry,
-  content: Content,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> => {
+  /** Writes a part of a blob; false when there is no connection any more. */
+  async write(part: Buffer): Promise<boolean> {
+    const { behaviour } = this.registry;
+    if (behaviour.pauseMs !== undefined) await sleep(behaviour.pauseMs);
+    if (this.response.destroyed) return false;
+    this.registry.sentBytes += part.length;
+    if (!this.response.write(part)) await this.#drained();
+    const socket: (Socket & { carried?: number }) | null = this.response.socket;
+    if (socket === null) return false;
+    socket.carried = (socket.carried ?? 0) + part.length;
+    if (behaviour.dropAfterBytes === undefined || socket.carried < behaviour.dropAfterBytes) return true;
+    // Let what was written go out first: it counts as sent.
+    await new Promise((resolve) => socket.write('', resolve));
+    socket.destroy();
+    return false;
+  }
+
+  #drained(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.response.off('drain', done).off('close', done);
+        resolve();
+      };
+      this.response.on('drain', done).on('close', done);
+    });
+  }
+}
+
+const sendBlob = async (exchange: Exchange, content: Content | undefined): Promise<void> => {
+  const { registry, request, response } = exchange;
   const { behaviour } = registry;
-  const range = behaviour.ignoreRange === true ? undefined : /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  if (content === undefined) {
+    exchange.fail(404, 'BLOB_UNKNOWN');
+    return;
+  }
+  const range = behaviour.ignoreRange === true ? null : /^bytes=(\d+)-(\d+)$/.exec(request.headers.range ?? '');
   const offset = Number(range?.[1] ?? 0);
-  const end = range?.[2] ? Math.min(Number(range[2]) + 1, content.size) : content.size;
-  const headers = {
+  const end = Math.min(Number(range?.[2] ?? content.size - 1) + 1, content.size);
+  response.writeHead(range === null ? 200 : 206, {
     'content-type': 'application/octet-stream',
     'content-length': end - offset,
     'docker-content-digest': content.digest,
-    ...(range ? { 'content-range': `bytes ${String(offset)}-${String(end - 1)}/${String(content.size)}` } : {}),
-  };
-  response.writeHead(range ? 206 : 200, headers);
-  if (request.method === 'HEAD') {
-    response.end();
-    return;
-  }
+    ...(range && { 'content-range': `bytes ${String(offset)}-${String(end - 1)}/${String(content.size)}` }),
+  });
   let at = offset;
-  for (const bytes of content.read(offset, end - offset)) {
+  for (const bytes of exchange.method === 'HEAD' ? [] : content.read(offset, end - offset)) {
     const piece = behaviour.spoil?.(content.digest, bytes, at) ?? bytes;
     at += bytes.length;
-    for (let from = 0; from < piece.length; from += behaviour.pieceBytes ?? PIECE) {
-      if (behaviour.pauseMs !== undefined) await sleep(behaviour.pauseMs);
-      if (response.destroyed) return;
-      const part = piece.subarray(from, from + (behaviour.pieceBytes ?? PIECE));
-      registry.sentBytes += part.length;
-      if (!response.write(part)) await drained(response);
-      const socket = response.socket as (Socket & { carried?: number }) | null;
-      if (socket === null) return;
-      socket.carried = (socket.carried ?? 0) + part.length;
-      if (behaviour.dropAfterBytes !== undefined && socket.carried >= behaviour.dropAfterBytes) {
-        // Let what was written go out first: it counts as sent.
-        await new Promise((resolve) => socket.write('', resolve));
-        socket.destroy();
-        return;
-      }
-    }
+    const step = behaviour.pieceBytes ?? PIECE;
+    for (let from = 0; from < piece.length; from += step)
+      if (!(await exchange.write(piece.subarray(from, from + step)))) return;
   }
   response.end();
 };
 
-const handle = async (
-  registry: HostileRegistry,
-  uploads: Map<string, Buffer[]>,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> => {
-  const url = new URL(request.url ?? '/', 'http://localhost');
-  const method = request.method ?? '';
-  if (url.pathname === '/v2/') return send(response, 200, {});
-  registry.requests.push(`${method} ${url.pathname.slice('/v2/'.length)}`);
+const handleManifest = async (exchange: Exchange, repository: string, reference: string): Promise<void> => {
+  const { registry, request } = exchange;
+  const name = `${repository}/${reference}`;
+  if (exchange.method === 'PUT') {
+    const digest = registry.addManifest(name, await exchange.body(), String(request.headers['content-type']));
+    exchange.send(201, { location: `/v2/${repository}/manifests/${digest}`, 'docker-content-digest': digest });
+    return;
+  }
+  const found = registry.manifests.get(name);
+  if (found === undefined) exchange.fail(404, 'MANIFEST_UNKNOWN');
+  else {
+    const { bytes, mediaType } = found;
+    const headers = { 'content-length': bytes.length, 'docker-content-digest': digestOf(bytes) };
+    exchange.send(200, { ...headers, 'content-type': mediaType }, bytes);
+  }
+};
+
+/** Uploads that have begun, by the name that they got. */
+class Uploads {
+  readonly #parts = new Map<string, Buffer[]>();
+
+  async begin(exchange: Exchange, repository: string): Promise<void> {
+    await exchange.body();
+    const { blobs } = exchange.registry;
+    const mount = exchange.url.searchParams.get('mount');
+    if (mount !== null && blobs.has(mount)) {
+      exchange.send(201, { location: `/v2/${repository}/blobs/${mount}`, 'docker-content-digest': mount });
+      return;
+    }
+    const id = randomUUID();
+    this.#parts.set(id, []);
+    exchange.send(202, { location: `/v2/${repository}/blobs/uploads/${id}`, range: '0-0', 'content-length': 0 });
+  }
+
+  async go(exchange: Exchange, repository: string, id: string): Promise<void> {
+    const parts = this.#parts.get(id);
+    if (parts === undefined) {
+      exchange.fail(404, 'BLOB_UPLOAD_UNKNOWN');
+      return;
+    }
+    for await (const chunk of exchange.request as AsyncIterable<Buffer>) parts.push(chunk);
+    const bytes = Buffer.concat(parts);
+    const digest = exchange.url.searchParams.get('digest') ?? '';
+    if (exchange.method !== 'PUT') {
+      const range = `0-${String(Math.max(bytes.length - 1, 0))}`;
+      exchange.send(exchange.method === 'GET' ? 204 : 202, {
+        location: `/v2/${repository}/blobs/uploads/${id}`,
+        range,
+        'content-length': 0,
+      });
+    } else if (digestOf(bytes) === digest) {
+      exchange.registry.blobs.set(digest, contentOf(bytes));
+      exchange.send(201, { location: `/v2/${repository}/blobs/${digest}`, 'docker-content-digest': digest });
+    } else exchange.fail(400, 'DIGEST_INVALID');
+  }
+}
+
+const handle = async (exchange: Exchange, uploads: Uploads): Promise<void> => {
+  const { registry, request, response, url } = exchange;
+  if (url.pathname === '/v2/') {
+    exchange.send(200);
+    return;
+  }
+  registry.requests.push(`${exchange.method} ${url.pathname.slice('/v2/'.length)}`);
   if (registry.behaviour.intercept?.(request, response) === true) return;
   const [, repository = '', kind = '', rest = ''] =
-    /^\/v2\/(.+?)\/(manifests|blobs\/uploads|blobs|tags)\/(.*)$/.exec(url.pathname) ?? [];
-  if (kind === 'manifests')
-    return await handleManifest(registry, { repository, reference: rest, method }, request, response);
-  if (kind === 'blobs') {
-    const content = registry.blobs.get(rest);
-    return content === undefined
-      ? missing(response, 'BLOB_UNKNOWN')
-      : await sendBlob(registry, content, request, response);
-  }
-  if (kind !== 'blobs/uploads') return missing(response, 'NAME_UNKNOWN');
-  if (method === 'POST') {
-    await collect(request);
-    const mount = url.searchParams.get('mount');
-    if (mount !== null && url.searchParams.get('from') !== null && registry.blobs.has(mount))
-      return send(response, 201, { location: `/v2/${repository}/blobs/${mount}`, 'docker-content-digest': mount });
-    const id = randomUUID();
-    uploads.set(id, []);
-    return send(response, 202, {
-      location: `/v2/${repository}/blobs/uploads/${id}`,
-      range: '0-0',
-      'content-length': 0,
-    });
-  }
-  const parts = uploads.get(rest);
-  if (parts === undefined) return missing(response, 'BLOB_UPLOAD_UNKNOWN');
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    parts.push(chunk);
-    registry.receivedBytes += chunk.length;
-  }
-  const bytes = Buffer.concat(parts);
-  const location = `/v2/${repository}/blobs/uploads/${rest}`;
-  if (method !== 'PUT')
-    return send(response, method === 'GET' ? 204 : 202, {
-      location,
-      range: `0-${String(Math.max(bytes.length - 1, 0))}`,
-      'content-length': 0,
-    });
-  const digest = url.searchParams.get('digest') ?? '';
-  if (digestOf(bytes) !== digest) return send(response, 400, {}, Buffer.from('{"errors":[{"code":"DIGEST_INVALID"}]}'));
-  registry.blobs.set(digest, contentOf(bytes));
-  return send(response, 201, { location: `/v2/${repository}/blobs/${digest}`, 'docker-content-digest': digest });
+    /^\/v2\/(.+?)\/(manifests|blobs\/uploads|blobs)\/(.*)$/.exec(url.pathname) ?? [];
+  if (kind === 'manifests') await handleManifest(exchange, repository, rest);
+  else if (kind === 'blobs') await sendBlob(exchange, registry.blobs.get(rest));
+  else if (kind === '') exchange.fail(404, 'NAME_UNKNOWN');
+  else if (exchange.method === 'POST') await uploads.begin(exchange, repository);
+  else await uploads.go(exchange, repository, rest);
 };
 
-const handleManifest = async (
-  registry: HostileRegistry,
-  { repository, reference, method }: { repository: string; reference: string; method: string },
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> => {
-  if (method === 'PUT') {
-    const bytes = await collect(request);
-    const digest = registry.addManifest(repository, reference, bytes, String(request.headers['content-type']));
-    return send(response, 201, { location: `/v2/${repository}/manifests/${digest}`, 'docker-content-digest': digest });
-  }
-  const found = registry.manifests.get(`${repository}/${reference}`);
-  if (found === undefined) return missing(response, 'MANIFEST_UNKNOWN');
-  const { bytes, mediaType } = found;
-  const headers = {
-    'content-type': mediaType,
-    'content-length': bytes.length,
-    'docker-content-digest': digestOf(bytes),
-  };
-  send(response, 200, headers, method === 'HEAD' ? undefined : bytes);
-};
-
-/** A registry in this process, which counts what it is asked and does as it is told, bad things too. */
-export const startHostileRegistry = async (behaviour: Behaviour = {}): Promise<HostileRegistry> => {
-  const uploads = new Map<string, Buffer[]>();
-  const server = createServer((request, response) => {
-    handle(registry, uploads, request, response).catch(() => {
+class Registry implements HostileRegistry {
+  readonly behaviour: Behaviour;
+  readonly requests: string[] = [];
+  readonly blobs = new Map<string, Content>();
+  readonly manifests = new Map<string, StoredManifest>();
+  sentBytes = 0;
+  readonly #server = createServer((request, response) => {
+    handle(new Exchange(this, request, response), this.#uploads).catch(() => {
       response.destroy();
     });
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const registry: HostileRegistry = {
-    domain: `127.0.0.1:${String((server.address() as AddressInfo).port)}`,
-    behaviour,
-    requests: [],
-    blobs: new Map(),
-    manifests: new Map(),
-    sentBytes: 0,
-    receivedBytes: 0,
-    async add(repository, tag, image) {
-      for (const layer of image.layers)
-        registry.blobs.set(
-          layer.descriptor.digest,
-          contentOf(Buffer.concat((await layer.open().toArray()) as Buffer[])),
-        );
-      registry.blobs.set(imageId(image), contentOf(image.configBytes));
-      registry.addManifest(repository, tag, image.manifestBytes, image.manifest.mediaType ?? OCI_MANIFEST);
-      return manifestDigest(image);
-    },
-    addManifest(repository, tag, bytes, mediaType) {
-      const digest = digestOf(bytes);
-      for (const reference of [tag, digest]) registry.manifests.set(`${repository}/${reference}`, { bytes, mediaType });
-      return digest;
-    },
-    async [Symbol.asyncDispose]() {
-      const closed = once(server, 'close');
-      server.close();
-      server.closeAllConnections();
-      await closed;
-    },
-  };
-  return registry;
-};
+  readonly #uploads = new Uploads();
 
-/** The hash of a content, read once. */
-export const hashContent = (content: Omit<Content, 'digest'>): Content => {
-  const hash = createHash('sha256');
-  for (const piece of content.read(0, content.size)) hash.update(piece);
-  return { ...content, digest: `sha256:${hash.digest('hex')}` };
+  constructor(behaviour: Behaviour) {
+    this.behaviour = behaviour;
+  }
+
+  get domain(): string {
+    return `127.0.0.1:${String((this.#server.address() as AddressInfo).port)}`;
+  }
+
+  async listen(): Promise<void> {
+    this.#server.listen(0, '127.0.0.1');
+    await once(this.#server, 'listening');
+  }
+
+  async add(repository: string, tag: string, image: Image): Promise<Digest> {
+    for (const layer of image.layers) {
+      const bytes = Buffer.concat((await layer.open().toArray()) as Buffer[]);
+      this.blobs.set(layer.descriptor.digest, contentOf(bytes));
+    }
+    this.blobs.set(imageId(image), contentOf(image.configBytes));
+    this.addManifest(`${repository}/${tag}`, image.manifestBytes, image.manifest.mediaType ?? OCI_MANIFEST);
+    return manifestDigest(image);
+  }
+
+  addManifest(name: string, bytes: Buffer, mediaType: string): Digest {
+    const digest = digestOf(bytes);
+    this.manifests.set(name, { bytes, mediaType });
+    this.manifests.set(`${name.slice(0, name.lastIndexOf('/'))}/${digest}`, { bytes, mediaType });
+    return digest;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = once(this.#server, 'close');
+    this.#server.close();
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+export const startHostileRegistry = async (behaviour: Behaviour = {}): Promise<HostileRegistry> => {
+  const registry = new Registry(behaviour);
+  await registry.listen();
+  return registry;
 };

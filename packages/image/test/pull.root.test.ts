@@ -120,7 +120,7 @@ describeRoot('pullImage', () => {
     const [here, there] = [await made(HERE, 'here'), await made(THERE, 'there')];
     for (const image of [here, there]) await registry.add('multi', 'unused', image);
     const index = composeIndex([here, there]);
-    const digest = registry.addManifest('multi', 'latest', index.bytes, index.descriptor.mediaType);
+    const digest = registry.addManifest('multi/latest', index.bytes, index.descriptor.mediaType);
     const name = `${registry.domain}/multi`;
     registry.requests.length = 0;
     const pulled = await pull(tmp.dir, name);
@@ -185,7 +185,7 @@ describeRoot('pullImage', () => {
       'IMAGE_INVALID',
       (registry) => {
         const artifact = composeArtifact({ artifactType: 'application/x.sbom', blobs: [] });
-        registry.addManifest('app', '1', artifact.bytes, artifact.descriptor.mediaType);
+        registry.addManifest('app/1', artifact.bytes, artifact.descriptor.mediaType);
         return undefined;
       },
     ],
@@ -194,7 +194,7 @@ describeRoot('pullImage', () => {
       'DOCUMENT_INVALID',
       (registry) => {
         const bytes = Buffer.from('{"schemaVersion":1,"fsLayers":[]}');
-        registry.addManifest('app', '1', bytes, 'application/vnd.docker.distribution.manifest.v1+prettyjws');
+        registry.addManifest('app/1', bytes, 'application/vnd.docker.distribution.manifest.v1+prettyjws');
         return undefined;
       },
     ],
@@ -204,7 +204,7 @@ describeRoot('pullImage', () => {
       async (registry) => {
         const text = (await made(HERE, 'x')).manifestBytes.toString();
         const bytes = Buffer.from(text.replace('application/vnd.oci.image.manifest.v1+json', 'application/x+json'));
-        registry.addManifest('app', '1', bytes, 'application/x+json');
+        registry.addManifest('app/1', bytes, 'application/x+json');
       },
     ],
     [
@@ -215,7 +215,7 @@ describeRoot('pullImage', () => {
         const { bytes, descriptor } = imageArtifact(image);
         await registry.add('app', '1', image);
         const other = bytes.toString().replace('layer.v1.tar+gzip', 'layer.v1.tar+gzip+encrypted');
-        registry.addManifest('app', '1', Buffer.from(other), descriptor.mediaType);
+        registry.addManifest('app/1', Buffer.from(other), descriptor.mediaType);
       },
     ],
     [
@@ -228,7 +228,7 @@ describeRoot('pullImage', () => {
         const other = bytes
           .toString()
           .replace('layer.v1.tar+gzip"', 'layer.nondistributable.v1.tar+gzip","urls":["http://127.0.0.1:1/x"]');
-        registry.addManifest('app', '1', Buffer.from(other), descriptor.mediaType);
+        registry.addManifest('app/1', Buffer.from(other), descriptor.mediaType);
         registry.blobs.delete(image.layers[0]?.descriptor.digest ?? '');
       },
     ],

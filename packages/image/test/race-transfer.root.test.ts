@@ -80,10 +80,10 @@ describeRoot('pulls at the same time', () => {
     for (const [i, image] of images.entries()) await registry.add('app', String(i), image);
     const store = await openImageStore({ rootDir: tmp.dir });
     await using client = openRegistryClient();
-    let isDone = false;
+    const done = new AbortController();
     const collecting = (async () => {
       let rounds = 0;
-      for (; !isDone; rounds += 1) await (rounds % 2 === 0 ? store.sweep() : store.prune());
+      for (; !done.signal.aborted; rounds += 1) await (rounds % 2 === 0 ? store.sweep() : store.prune());
       return rounds;
     })();
     for (let round = 0; round < 6; round += 1) {
@@ -99,7 +99,7 @@ describeRoot('pulls at the same time', () => {
         }),
       );
     }
-    isDone = true;
+    done.abort();
     expect(await collecting).toBeGreaterThan(1);
     for (const i of [1, 3]) {
       const { layerDirs } = await store.resolve(`${registry.domain}/app:${String(i)}`);

@@ -4,7 +4,7 @@ import { hasCode } from '@tsc/sys';
 
 import type { Digest } from '../digest.ts';
 import { asDigest, asInteger, optional, parseDocument, requiredMember } from '../document.ts';
-import { syncPath, syncTree } from './durable.ts';
+import { syncFile, syncPath, syncTree } from './durable.ts';
 import { addName, readStoreIndex, writeStoreIndex, type IndexEntry } from './index-file.ts';
 import { locked } from './lock.ts';
 import { blobFile, layerDir, type StorePaths } from './paths.ts';
@@ -66,7 +66,7 @@ export const commit = async (
     writeFileSync(recordBeside(dir), JSON.stringify(record), { mode: 0o600 });
   // One call for a tree of any size, and all trees at once; where there is none, the files of a few documents are cheaper.
   if (staged.layers.size > 0) await syncTree(paths.rootDir);
-  else for (const file of staged.blobs.values()) syncPath(file);
+  else for (const file of staged.blobs.values()) await syncFile(file);
   signal?.throwIfAborted();
   await locked(paths.lockFile, signal, () => {
     placeAll(paths, staged);

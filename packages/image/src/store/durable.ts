@@ -1,4 +1,5 @@
 import { closeSync, constants, fsyncSync, openSync, renameSync, writeFileSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { syncfsInPool } from '@tsc/sys';
@@ -11,6 +12,12 @@ export const syncPath = (path: string): void => {
   } finally {
     closeSync(fd);
   }
+};
+
+/** The same in the thread pool, for a file that may be large. */
+export const syncFile = async (file: string): Promise<void> => {
+  await using handle = await open(file, constants.O_RDONLY | constants.O_NOFOLLOW);
+  await handle.sync();
 };
 
 /**

@@ -123,16 +123,15 @@ export class Ingest {
     const { layer, chainId } = place;
     const staged = this.staged.layers.get(chainId);
     const hasTree = staged !== undefined || (await this.#work.holdLayer(chainId, signal));
-    let contentBytes = hasTree ? (staged?.record ?? readLayerRecord(this.#paths, chainId)).contentBytes : undefined;
-    let isNew = false;
+    const known = hasTree ? (staged?.record ?? readLayerRecord(this.#paths, chainId)).contentBytes : undefined;
+    const taken: number[] = [];
     const take: Take = async (source) => {
-      isNew = true;
-      contentBytes = hasTree ? await this.#verify(layer, source, signal) : await this.#unpack(place, source, signal);
+      taken.push(await (hasTree ? this.#verify(layer, source, signal) : this.#unpack(place, source, signal)));
     };
     const file = await this.#file(layer, { take, hasTree, signal });
-    if (contentBytes === undefined) await take(createReadStream(file));
-    this.#options.onLayer?.(layer, isNew ? 'done' : 'present');
-    return contentBytes ?? 0;
+    if (known === undefined && taken.length === 0) await take(createReadStream(file));
+    this.#options.onLayer?.(layer, taken.length > 0 ? 'done' : 'present');
+    return known ?? taken.at(-1) ?? 0;
   }
 
   /** The file with the layer's bytes; those that come now are given to `take`. */

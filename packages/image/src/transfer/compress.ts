@@ -1,5 +1,4 @@
 import { createReadStream, createWriteStream, existsSync, renameSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { pipeline } from 'node:stream/promises';
 
 import { digestHex, type Digest } from '../digest.ts';
@@ -9,6 +8,7 @@ import { compress, layerMediaType, type Compression } from '../layer/compression
 import { Meter } from '../layer/meter.ts';
 import { DOCKER_LAYER, OCI_LAYER } from '../media-types.ts';
 import { findCompressed, recordCompressed, type CompressedBlob } from '../store/compressed.ts';
+import { syncFile } from '../store/durable.ts';
 import { locked } from '../store/lock.ts';
 import { blobFile, type StorePaths } from '../store/paths.ts';
 import type { Workspace } from '../store/workspace.ts';
@@ -67,12 +67,6 @@ export const compressLayer = async (
     recordCompressed(paths, blob, { diffId: layer.diffId, compression });
   });
   return layerOf(context, layer.diffId, blob);
-};
-
-/** Waits in the thread pool, as a large file takes its time. */
-const syncFile = async (file: string): Promise<void> => {
-  await using handle = await open(file);
-  await handle.sync();
 };
 
 /** Which layers of an image have to be compressed before a push. */

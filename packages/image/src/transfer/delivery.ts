@@ -1,4 +1,6 @@
-import { createReadStream, linkSync, rmSync } from 'node:fs';
+import { createReadStream, linkSync, renameSync, rmSync } from 'node:fs';
+
+import { hasCode } from '@tsc/sys';
 
 import type { Descriptor } from '../descriptor.ts';
 import { ImageError, isImageError } from '../errors.ts';
@@ -45,14 +47,25 @@ export const downloadLayers =
     }
     try {
       await fetchVerified(dir, { layer, to, options });
-      // A second name for the same file, in case that this process dies before it can rename it into place.
-      linkSync(dir.dataFile, to.file);
+      takeFile(dir, to.file);
       return true;
     } catch (error) {
       if (!isWorthKeeping(error, to.signal)) dir.remove();
       throw error;
     }
   };
+
+/** Gives the file a second name, in case that this process dies before it can rename it into place. */
+const takeFile = (dir: DownloadDir, file: string): void => {
+  try {
+    linkSync(dir.dataFile, file);
+  } catch (error) {
+    // A file system without hard links: then the next one to want the layer fetches it too.
+    if (!hasCode(error, 'EPERM', 'EOPNOTSUPP', 'EMLINK')) throw error;
+    renameSync(dir.dataFile, file);
+    dir.remove();
+  }
+};
 
 interface Task {
   readonly layer: Layer;

@@ -6,9 +6,10 @@ const PROGRESS_MS = 100;
  * a slow reader costs no memory, and a quick one no time.
  */
 export class EventQueue<E> implements Disposable {
-  #events: E[] = [];
+  readonly #events: E[] = [];
   readonly #progress = new Map<string, E>();
   #news: PromiseWithResolvers<undefined> = Promise.withResolvers();
+  #isDone = false;
   #timer: NodeJS.Timeout | undefined;
 
   /** Tells it soon, in order, and takes back what is untold of the same key. */
@@ -31,20 +32,17 @@ export class EventQueue<E> implements Disposable {
 
   /** All events until the work is done; returns what it returns. */
   async *drain<R>(work: Promise<R>): AsyncGenerator<E, R, void> {
-    let isDone = false;
     const end = (): void => {
-      isDone = true;
+      this.#isDone = true;
       this.#news.resolve(undefined);
     };
     work.then(end, end);
-    while (!isDone || this.#events.length > 0) {
+    while (!this.#isDone) {
       await this.#news.promise;
       this.#news = Promise.withResolvers();
-      if (isDone) this.#news.resolve(undefined);
-      const events = this.#events;
-      this.#events = [];
-      yield* events;
+      yield* this.#events.splice(0);
     }
+    yield* this.#events.splice(0);
     return await work;
   }
 
