@@ -20,14 +20,22 @@ import { expect, it } from '@jest/globals';
 import { describeRoot } from '../../../test/root.ts';
 import {
   appendLayer,
+  archiveArtifacts,
+  archiveImages,
+  composeArtifact,
+  composeIndex,
   digestHex,
   digestOf,
   emptyImage,
+  imageId,
   importImage,
   layerFromFiles,
   loadArchive,
+  manifestDigest,
+  openImageArchive,
   openImageStore,
   saveArchive,
+  validateImage,
   withConfig,
   type Digest,
   type Image,
@@ -148,6 +156,69 @@ describeRoot('archives', () => {
     expect(await loadArchive(b, tmp.at('oci.tar'))).toEqual([{ id, names: ['example.com/app:1'] }]);
     expect((await b.resolve('example.com/app:1')).manifestDigest).toBe(manifestDigest);
     expect((await b.resolve('app:1')).layerDirs).toHaveLength(2);
+  });
+
+  it('loads the same from a file in place, a compressed file and a stream', async () => {
+    using tmp = scratch();
+    const image = await made();
+    const app = [{ image, names: ['app:1'] }];
+    await pipeline(archiveImages(app), createWriteStream(tmp.at('app.tar')));
+    writeFileSync(tmp.at('app.tar.gz'), gzipSync(readFileSync(tmp.at('app.tar'))));
+    const whole = createReadStream(tmp.at('app.tar'), { highWaterMark: 777 });
+    const described: unknown[] = [];
+    for (const [i, source] of [tmp.at('app.tar'), tmp.at('app.tar.gz'), whole].entries()) {
+      const store = await openImageStore({ rootDir: tmp.at(String(i)) });
+      expect(await loadArchive(store, source)).toEqual([{ id: imageId(image), names: ['docker.io/library/app:1'] }]);
+      const { layerDirs, manifestDigest: digest } = await store.resolve('app:1');
+      // Directories that no archive lists have the time when they were made.
+      const trees = layerDirs.flatMap(describeTree).filter((line) => !/^\S+ 40/.test(line));
+      described.push([digest, trees, readdirSync(tmp.at(`${String(i)}/content/blobs/sha256`)).sort()]);
+    }
+    expect(described[1]).toEqual(described[0]);
+    expect(described[2]).toEqual(described[0]);
+  });
+
+  it('opens in place what skopeo writes', async () => {
+    using tmp = scratch();
+    const image = await made();
+    await pipeline(archiveImages([{ image, names: ['app:1'] }]), createWriteStream(tmp.at('x.tar')));
+    skopeo('copy', '-q', `docker-archive:${tmp.at('x.tar')}:app:1`, `docker-archive:${tmp.at('docker.tar')}:app:1`);
+    skopeo(
+      'copy',
+      '-q',
+      '--preserve-digests',
+      `oci-archive:${tmp.at('x.tar')}:1`,
+      `oci-archive:${tmp.at('oci.tar')}:app:1`,
+    );
+    for (const name of ['docker.tar', 'oci.tar']) {
+      await using archive = await openImageArchive(tmp.at(name));
+      const read = await archive.image('app:1');
+      await validateImage(read);
+      expect(imageId(read)).toBe(imageId(image));
+      if (name === 'oci.tar') expect(manifestDigest(read)).toBe(manifestDigest(image));
+    }
+  });
+
+  it('archives an index with all its images, which skopeo copies and we load', async () => {
+    using tmp = scratch();
+    const image = await made();
+    const other = withConfig(image, { architecture: image.config.architecture === 's390x' ? 'ppc64le' : 's390x' });
+    const artifact = composeIndex([other, image], { annotations: { a: 'b' } });
+    await pipeline(archiveArtifacts([{ artifact, names: ['multi:1'] }]), createWriteStream(tmp.at('x.tar')));
+    skopeo('copy', '-q', '--all', '--preserve-digests', `oci-archive:${tmp.at('x.tar')}:1`, `dir:${tmp.at('dir')}`);
+    expect(digestOf(readFileSync(tmp.at('dir/manifest.json')))).toBe(artifact.descriptor.digest);
+    const store = await openImageStore({ rootDir: tmp.at('store') });
+    const names = ['docker.io/library/multi:1'];
+    expect(await loadArchive(store, tmp.at('x.tar'))).toEqual([{ id: imageId(image), names }]);
+    expect(await loadArchive(store, tmp.at('x.tar'), { platform: other.config })).toEqual([
+      { id: imageId(other), names },
+    ]);
+    await expect(
+      loadArchive(store, tmp.at('x.tar'), { platform: { os: 'linux', architecture: 'mips' } }),
+    ).rejects.toMatchObject({ code: 'PLATFORM_NOT_FOUND' });
+    const sbom = composeArtifact({ artifactType: 'a/b', blobs: [] });
+    await pipeline(archiveArtifacts([{ artifact: sbom, names: [] }]), createWriteStream(tmp.at('y.tar')));
+    await expect(loadArchive(store, tmp.at('y.tar'))).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   });
 
   it('loads the archives of old Docker versions, whose equal layers are links', async () => {
