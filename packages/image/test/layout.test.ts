@@ -191,7 +191,7 @@ describe('an image layout', () => {
     rmSync(file(imageId(image)));
     await expect(layout.image('a', { platform })).rejects.toMatchObject({ code: 'LAYOUT_INVALID' });
     mkdirSync(file(imageId(image)));
-    await expect(layout.image('a', { platform })).rejects.toMatchObject({ code: 'LAYER_INVALID' });
+    await expect(layout.image('a', { platform })).rejects.toMatchObject({ code: 'LAYOUT_INVALID' });
     writeFileSync(file(manifestDigest(image)), image.manifestBytes.toString().replace('{', ' '));
     await expect(layout.artifact('a')).rejects.toMatchObject({ code: 'CONTENT_MISMATCH' });
     rmSync(file(manifestDigest(image)));

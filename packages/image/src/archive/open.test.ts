@@ -174,7 +174,7 @@ describe('openImageArchive', () => {
     await expect(openImageArchive(file)).rejects.toMatchObject({ code: 'LAYER_INVALID' });
     writeFileSync(file, '');
     await expect(openImageArchive(file)).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
-    await expect(openImageArchive('/dev/null')).rejects.toMatchObject({ code: 'LAYER_INVALID' });
+    await expect(openImageArchive('/dev/null')).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
     await expect(openImageArchive(tmp.at('missing'))).rejects.toMatchObject({ code: 'ENOENT' });
     for (let length = 512; length < bytes.length - 2048; length += 700) {
       writeFileSync(file, bytes.subarray(0, length));

@@ -69,7 +69,7 @@ export class ImageArchive implements AsyncDisposable {
  */
 export const openImageArchive = async (file: string, options: OpenArchiveOptions = {}): Promise<ImageArchive> => {
   options.signal?.throwIfAborted();
-  const handle = await openRegularFile(file);
+  const handle = await openRegularFile(file, 'ARCHIVE_INVALID');
   try {
     const files = await indexTar(handle, options);
     return new ImageArchive(handle, await viewArchive(files, { where: file, signal: options.signal }));

@@ -2,7 +2,7 @@ import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 
-import { ImageError } from '../errors.ts';
+import { ImageError, type ImageErrorCode } from '../errors.ts';
 import { stopOnAbort, type OpenOptions } from './blob.ts';
 
 const READ_BYTES = 256 * 1024;
@@ -30,14 +30,12 @@ async function* rangeBytes(handle: FileHandle, { start, size }: FileRange): Asyn
 export const streamRange = (handle: FileHandle, range: FileRange, { signal }: OpenOptions = {}): Readable =>
   stopOnAbort(Readable.from(rangeBytes(handle, range), { objectMode: false }), signal);
 
-/** Opens a regular file for reading; links are followed. @throws {@link ImageError} `LAYER_INVALID`: it is none */
-export const openRegularFile = async (file: string): Promise<FileHandle> => {
+/** Opens a regular file for reading; links are followed. @throws {@link ImageError} `code`: it is none */
+export const openRegularFile = async (file: string, code: ImageErrorCode = 'LAYER_INVALID'): Promise<FileHandle> => {
   const handle = await open(file, constants.O_RDONLY | NONBLOCK);
   try {
-    const stat = await handle.stat();
-    if (!stat.isFile())
-      throw new ImageError('LAYER_INVALID', `cannot read ${file}: it is no regular file`, { path: file });
-    return handle;
+    if ((await handle.stat()).isFile()) return handle;
+    throw new ImageError(code, `cannot read ${file}: it is no regular file`, { path: file });
   } catch (error) {
     await handle.close();
     throw error;

@@ -7,7 +7,16 @@ import { describe, expect, it } from '@jest/globals';
 
 import { archiveImages } from '../archive/write.ts';
 import { digestOf } from '../digest.ts';
-import { annotate, appendLayer, emptyImage, imageId, manifestDigest, readImage, withConfig } from './image.ts';
+import {
+  annotate,
+  appendLayer,
+  composeImage,
+  emptyImage,
+  imageId,
+  manifestDigest,
+  readImage,
+  withConfig,
+} from './image.ts';
 import { layerFromDirectory, layerFromFiles } from './layer-source.ts';
 import { recompressImage } from './recompress.ts';
 
@@ -69,6 +78,41 @@ describe('images as values', () => {
     } finally {
       rmSync(dir, { recursive: true });
     }
+  });
+
+  it('writes the permissions, owners and times that one wants', async () => {
+    const dir = mkdtempSync(join(tmpdir(), 'tsc-image-'));
+    try {
+      writeFileSync(join(dir, 'run'), 'x', { mode: 0o600 });
+      const layer = await layerFromDirectory(dir, {
+        mode: ({ type }) => (type === 'directory' ? 0o750 : 0o4755),
+        ...{ uid: 1, gid: 2, mtime: new Date(1000) },
+      });
+      const files = await layerFromFiles([
+        { path: '', mode: 0o750, uid: 1, gid: 2, mtime: new Date(1000) },
+        { path: 'run', content: 'x', mode: 0o4755, uid: 1, gid: 2, mtime: new Date(1000) },
+      ]);
+      expect(layer.diffId).toBe(files.diffId);
+    } finally {
+      rmSync(dir, { recursive: true });
+    }
+  });
+
+  it('keeps members of a config that it does not know, and gives OCI manifests OCI layers', async () => {
+    const layer = await layerFromFiles([{ path: 'a', content: 'a' }], { compression: 'gzip' });
+    const descriptor = { ...layer.descriptor, mediaType: 'application/vnd.docker.image.rootfs.diff.tar.gzip' };
+    const config = { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [layer.diffId] } };
+    const bytes = Buffer.from(
+      JSON.stringify({ ...config, docker_version: '1', config: { ArgsEscaped: true, Cmd: ['a'] } }),
+    );
+    const image = withConfig(composeImage(bytes, [{ ...layer, descriptor }]), { config: { Cmd: ['b'] }, author: 'me' });
+    expect(JSON.parse(image.configBytes.toString())).toEqual({
+      ...config,
+      docker_version: '1',
+      author: 'me',
+      config: { ArgsEscaped: true, Cmd: ['b'] },
+    });
+    expect(image.manifest.layers[0]).toEqual(layer.descriptor);
   });
 
   it('compresses layers without changing the image id', async () => {

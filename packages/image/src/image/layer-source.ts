@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { ImageError, quote } from '../errors.ts';
 import { layerMediaType } from '../layer/compression.ts';
 import { packLayer, type Ownership, type PackOptions } from '../layer/pack.ts';
-import type { SourceMember } from '../layer/source-tree.ts';
+import { walkDirectory, type SourceMember } from '../layer/source-tree.ts';
 import { readLayer } from '../layer/unpack.ts';
 import type { OpenOptions } from './blob.ts';
 import { openRegularFile, streamFile } from './file-range.ts';
@@ -12,7 +12,10 @@ import type { Layer } from './image.ts';
 import { recompressLayer } from './recompress.ts';
 import { NO_SINK } from './verified-layer.ts';
 
-export type DirectoryLayerOptions = PackOptions;
+export interface DirectoryLayerOptions extends PackOptions {
+  /** The permissions to write for a member, of its name in the directory, type and permissions; default: what it has. */
+  readonly mode?: ((member: Pick<SourceMember, 'name' | 'type' | 'mode'>) => number) | undefined;
+}
 
 /** A file or directory to put into a layer. */
 export interface FileEntry {
@@ -28,6 +31,8 @@ export interface FileEntry {
   readonly mode?: number | undefined;
   readonly uid?: number | undefined;
   readonly gid?: number | undefined;
+  /** Default: 1970. */
+  readonly mtime?: Date | undefined;
 }
 
 export interface FilesLayerOptions extends Ownership {
@@ -55,8 +60,17 @@ const layerOf = async (source: () => string | Iterable<SourceMember>, options: P
  *
  * @example appendLayer(image, await layerFromDirectory('dist', { targetPath: '/app', uid: 0, gid: 0, mtime: new Date(0) }))
  */
-export const layerFromDirectory = (dir: string, options: DirectoryLayerOptions = {}): Promise<Layer> =>
-  layerOf(() => dir, options);
+export const layerFromDirectory = (dir: string, options: DirectoryLayerOptions = {}): Promise<Layer> => {
+  const { mode } = options;
+  return layerOf(() => (mode === undefined ? dir : withModes(walkDirectory(dir, options), mode)), options);
+};
+
+function* withModes(
+  members: Iterable<SourceMember>,
+  mode: NonNullable<DirectoryLayerOptions['mode']>,
+): Generator<SourceMember, void, void> {
+  for (const member of members) yield { ...member, mode: mode(member) & 0o7777 };
+}
 
 /** A layer with the members that `source` gives each time it is called: now for the digests, again for whoever stores it. */
 export const layerFromMembers = (
@@ -100,9 +114,12 @@ export const layerFromTar = async (
 const openTar = (file: string, options: OpenOptions): Readable =>
   streamFile(() => openRegularFile(file), Number.MAX_SAFE_INTEGER - 1, options);
 
-/** A layer with the files listed, and the directories that lead to them. Default owner is root, default time 1970. */
+/**
+ * A layer with the files listed, and the directories that lead to them. What the options say of owner and time counts for
+ * all files; the default owner is root, the default time 1970.
+ */
 export const layerFromFiles = (files: readonly FileEntry[], options: FilesLayerOptions = {}): Promise<Layer> =>
-  layerOf(() => filesToMembers(files), { mtime: new Date(0), ...options });
+  layerOf(() => filesToMembers(files), options);
 
 const kindOf = (file: FileEntry): Pick<SourceMember, 'type' | 'size' | 'mode' | 'content' | 'path' | 'linkName'> => {
   if (file.linkTarget !== undefined) return { type: 'symlink', size: 0, mode: 0o777, linkName: file.linkTarget };
@@ -132,7 +149,9 @@ const filesToMembers = (files: readonly FileEntry[]): readonly SourceMember[] =>
     }
     const { mode, ...kind } = kindOf(file);
     const name = parts.join('/');
-    members.set(name, { ...kind, mode: file.mode ?? mode, name, uid: file.uid ?? 0, gid: file.gid ?? 0, mtimeNs: 0n });
+    const { uid = 0, gid = 0, mtime } = file;
+    const mtimeNs = BigInt(mtime?.getTime() ?? 0) * 1_000_000n;
+    members.set(name, { ...kind, mode: file.mode ?? mode, name, uid, gid, mtimeNs });
   }
   return [...members.values()].sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
 };

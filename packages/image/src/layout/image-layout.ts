@@ -192,7 +192,7 @@ const writeBeside = async (file: string, text: string): Promise<string> => {
 const readLayoutFile = async (dir: string, name: string, maxBytes: number): Promise<Buffer> => {
   const file = join(dir, name);
   try {
-    const handle = await openRegularFile(file);
+    const handle = await openRegularFile(file, 'LAYOUT_INVALID');
     try {
       return await readBounded(handle, { file, maxBytes });
     } finally {

@@ -30,7 +30,7 @@ export class LayoutBlobs {
   async document({ digest }: Descriptor): Promise<Buffer | undefined> {
     let handle: FileHandle;
     try {
-      handle = await openRegularFile(this.#file(digest));
+      handle = await openRegularFile(this.#file(digest), 'LAYOUT_INVALID');
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;
@@ -48,7 +48,7 @@ export class LayoutBlobs {
 
   async #open(digest: Digest): Promise<FileHandle> {
     try {
-      return await openRegularFile(this.#file(digest));
+      return await openRegularFile(this.#file(digest), 'LAYOUT_INVALID');
     } catch (error) {
       if (!isMissing(error)) throw error;
       throw this.missing(digest);
