@@ -1,5 +1,3 @@
-import { LineCounter, parseDocument } from 'yaml';
-
 import {
   asBoolean,
   asList,
@@ -150,8 +148,10 @@ const readConfig = (node: Node): RegistriesConfig => {
   return { hosts: Object.fromEntries(names.map((name) => [name, read(name)])) };
 };
 
-const parseYaml = (text: string, where: string): Node => {
+const parseYaml = async (text: string, where: string): Promise<Node> => {
   if (text.length > MAX_BYTES) throw invalid(where, `larger than ${String(MAX_BYTES)} bytes`);
+  // Most programs have no such file, and loading the parser takes as long as loading the rest of this package.
+  const { LineCounter, parseDocument } = await import('yaml');
   const lineCounter = new LineCounter();
   // Not the parser's own words: they quote the text, and there may be a key in it.
   const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
@@ -184,9 +184,12 @@ const parseYaml = (text: string, where: string): Node => {
  * @param where - named in errors, usually the file
  * @throws {@link ImageError} `REGISTRY_CONFIG_INVALID`: names the member, and what is right
  */
-export const parseRegistriesConfig = (yamlText: string, where: string = 'registries'): RegistriesConfig => {
+export const parseRegistriesConfig = async (
+  yamlText: string,
+  where: string = 'registries',
+): Promise<RegistriesConfig> => {
   try {
-    return readConfig(parseYaml(yamlText, where));
+    return readConfig(await parseYaml(yamlText, where));
   } catch (error) {
     if (!isImageError(error) || error.code !== 'DOCUMENT_INVALID') throw error;
     throw new ImageError('REGISTRY_CONFIG_INVALID', error.message, { path: error.path });

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net';
 
-import { Pool, ProxyAgent, request as send, type Dispatcher } from 'undici';
+import type { Dispatcher } from 'undici';
 
 import type { ProxyOptions } from './client.ts';
 import { connectionFailure, type Answer } from './failure.ts';
@@ -9,6 +9,9 @@ import { proxyFor } from './proxy.ts';
 import type { RegistriesConfig, RegistryHost } from './registries-config.ts';
 import { tlsOptions, type TlsOptions } from './tls.ts';
 import { isStream, watchUpload } from './upload-watch.ts';
+
+/** Loaded at the first request: most of those who import this package never make one. */
+const undici = (): Promise<typeof import('undici')> => import('undici');
 
 /** How long to wait, every member set. */
 export interface Timeouts {
@@ -67,6 +70,7 @@ export class Transport {
       ? watchUpload(request.body, stallMs, request.signal)
       : { body: request.body, signal: request.signal, watch: undefined };
     try {
+      const { request: send } = await undici();
       const answer = await send(url, {
         dispatcher,
         method: request.method,
@@ -117,6 +121,7 @@ export class Transport {
       keepAliveTimeout: KEEP_ALIVE_MS,
       allowH2: false,
     };
+    const { Pool, ProxyAgent } = await undici();
     if (proxy === undefined) return new Pool(url.origin, { ...common, connect: { ...tls, timeout: connectMs } });
     return new ProxyAgent({ ...common, uri: proxy.href, requestTls: namedTls(url, tls) });
   }
