@@ -81,7 +81,7 @@ async function readRegistries(here: RegistrySurroundings): Promise<RegistriesCon
     const text = readIfThere(path);
     if (text === undefined) continue;
     const { parseRegistriesConfig } = await import('@tsc/image');
-    return parseRegistriesConfig(text, path);
+    return await parseRegistriesConfig(text, path);
   }
   if (named === undefined || named === '') return undefined;
   throw failed(`TSC_REGISTRIES names a file that isn't there: ${named}`);
