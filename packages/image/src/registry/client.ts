@@ -157,8 +157,7 @@ class Client implements RegistryClient {
   }
 
   #place(domain: string, path: string): Place {
-    const { hosts = {} } = this.#options.registries ?? {};
-    const own = Object.hasOwn(hosts, domain) ? hosts[domain] : hosts['*'];
+    const own = this.#transport.hostOf(domain) ?? this.#options.registries?.hosts['*'];
     return {
       domain,
       path,

@@ -126,7 +126,8 @@ const codeOf = (status: number, said: string | undefined): ImageErrorCode => {
 };
 
 const adviceFor = (code: ImageErrorCode, answer: Answer): string => {
-  if (code === 'REGISTRY_UNAUTHORIZED') return ': log in with an account that may do this';
+  // Registries don't tell strangers what there is.
+  if (code === 'REGISTRY_UNAUTHORIZED') return ': log in with an account that may do this, if it is there at all';
   const after = header(answer, 'retry-after');
   return code === 'REGISTRY_THROTTLED' && after !== undefined ? `: it asks to try again after ${quote(after)}` : '';
 };
