@@ -9,7 +9,6 @@ import { enterArena } from './arena.ts';
 import { findProgram, output, version } from './command.ts';
 import { startRegistry } from './images/daemon.ts';
 import { makeFixture } from './images/fixture.ts';
-import { startLibrary } from './images/ours.ts';
 import { formatFailures, formatGoals, formatTables, type MeasuredRow } from './images/report.ts';
 import { IMAGE, ROWS, transfersOf, type RowName, type Setting } from './images/rows.ts';
 import { measure } from './rounds.ts';
@@ -53,8 +52,6 @@ async function measureRow(name: RowName, setting: Setting, signal: AbortSignal):
 
 async function bench(dir: string): Promise<void> {
   for (const path of HABITS.filter((each) => existsSync(each))) output('mount', ['-t', 'tmpfs', 'none', path]);
-  const place = { dir, runDir: '/run/tsc-bench' };
-  mkdirSync(place.runDir);
   const interrupted = new AbortController();
   process.once('SIGINT', () => {
     interrupted.abort();
@@ -65,12 +62,14 @@ async function bench(dir: string): Promise<void> {
   const target = stack.use(await startRegistry(join(dir, 'target'), 5001));
   const copy = ['--insecure-policy', 'copy', '-q', '--dest-tls-verify=false'];
   output('skopeo', [...copy, `oci-archive:${fixture.image}`, `docker://${source.address}/${IMAGE}`]);
-  const library = stack.use(startLibrary());
-  const setting: Setting = { place, fixture, source, target, library, without: values.without.split(',') };
+  const setting = { fixture, source, target, without: values.without.split(',') };
   console.log(`${describeMachine()}\n`);
   const rows: MeasuredRow[] = [];
   for (const name of ROWS.filter((row) => row.includes(values.only))) {
-    rows.push(await measureRow(name, setting, interrupted.signal));
+    // Directories of its own for each row: what one has left would be there already for the next.
+    const place = { dir: join(dir, name), runDir: join('/run/tsc-bench', name) };
+    for (const made of Object.values(place)) mkdirSync(made, { recursive: true });
+    rows.push(await measureRow(name, { ...setting, place }, interrupted.signal));
   }
   console.log(`${formatTables(rows)}\n${formatFailures(rows)}\n${formatGoals(rows)}`);
 }

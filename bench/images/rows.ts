@@ -4,14 +4,13 @@ import { join } from 'node:path';
 import type { Place } from '../contender.ts';
 import type { BenchRegistry } from './daemon.ts';
 import type { Fixture } from './fixture.ts';
-import { commandLine, type Library } from './ours.ts';
+import { commandLine, startLibrary } from './ours.ts';
 import { docker, gnuTar, podman, skopeoAndUmoci, type Peer } from './peers.ts';
 import { commandTransfer, type Column, type CommandTransfer, type Transfer } from './transfer.ts';
 
 export interface Setting {
   readonly place: Pick<Place, 'dir' | 'runDir'>;
   readonly fixture: Fixture;
-  readonly library: Library;
   /** Where the five-layer image is, and where it is pushed to. */
   readonly source: BenchRegistry;
   readonly target: BenchRegistry;
@@ -39,7 +38,7 @@ export async function transfersOf(row: RowName, setting: Setting, stack: AsyncDi
     const reset = row === 'push' ? setting.target.reset : recipe.reset;
     return [commandTransfer({ ...recipe, reset, column })];
   });
-  return [...found, await ownTransfer(row, setting)];
+  return [...found, await ownTransfer(row, setting, stack)];
 }
 
 async function findPeers({ place }: Setting, stack: AsyncDisposableStack): Promise<Map<Column, Peer>> {
@@ -60,21 +59,26 @@ function recipeOf(row: RowName, peer: Peer, { fixture, source, target }: Setting
   return peer.load?.(fixture.archive, LOADED);
 }
 
-async function ownTransfer(row: RowName, { place, fixture, library, source, target }: Setting): Promise<Transfer> {
-  const rootDir = join(place.dir, 'own', row);
+async function ownTransfer(row: RowName, setting: Setting, stack: AsyncDisposableStack): Promise<Transfer> {
+  const { place, fixture, source, target } = setting;
+  const rootDir = join(place.dir, 'own');
   const reset = (): void => {
     rmSync(rootDir, { recursive: true, force: true });
     mkdirSync(rootDir, { recursive: true });
   };
   reset();
   const reference = `${source.address}/${IMAGE}`;
+  if (row === 'push') {
+    await using other = startLibrary(); // whose memory isn't that of a push
+    await other.perform({ task: 'pull', rootDir, reference });
+  }
+  const library = stack.use(startLibrary());
   switch (row) {
     case 'unpack':
       return library.transfer({ task: 'unpack', layer: fixture.layers[0] ?? '', dir: rootDir }, reset);
     case 'pull':
       return library.transfer({ task: 'pull', rootDir, reference }, reset);
     case 'push':
-      await library.perform({ task: 'pull', rootDir, reference });
       return library.transfer(
         { task: 'push', rootDir, source: reference, target: `${target.address}/${IMAGE}` },
         () => {
