@@ -1,10 +1,11 @@
 import { createReadStream } from 'node:fs';
 
-import { goArchitecture, type Platform } from '../descriptor.ts';
+import type { Platform } from '../descriptor.ts';
 import { compact } from '../document.ts';
 import type { ImageConfig } from '../image-config.ts';
 import { composeImage } from '../image/image.ts';
 import type { LayerLimits } from '../layer/unpack.ts';
+import { hostPlatform } from '../platform.ts';
 import { commit } from '../store/commit.ts';
 import { Ingest } from '../store/ingest.ts';
 import { storeNames, type ImageStore, type StoredImage } from '../store/store.ts';
@@ -57,13 +58,14 @@ export const importImage = async (
   return await store.resolve(entry.id);
 };
 
-const describe = ({ platform, created = new Date(), message = '' }: ImportOptions): Omit<ImageConfig, 'rootfs'> => {
+const describe = (options: ImportOptions): Omit<ImageConfig, 'rootfs'> => {
+  const { platform = hostPlatform(), created = new Date(), message = '' } = options;
   const time = created.toISOString();
   return compact({
     created: time,
-    architecture: platform?.architecture ?? goArchitecture(process.arch),
-    os: platform?.os ?? 'linux',
-    variant: platform?.variant,
+    architecture: platform.architecture,
+    os: platform.os,
+    variant: platform.variant,
     history: [compact({ created: time, comment: message === '' ? undefined : message })],
   });
 };

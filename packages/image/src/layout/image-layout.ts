@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { open, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import type { Descriptor } from '../descriptor.ts';
@@ -13,6 +13,7 @@ import type { Image } from '../image/image.ts';
 import { artifactImage, readArtifact, type ReadArtifactOptions } from '../image/read-artifact.ts';
 import { isIndexType, isManifestType } from '../media-types.ts';
 import { hostPlatform } from '../platform.ts';
+import { mapBounded } from '../store/bounded.ts';
 import { EMPTY_LAYOUT_INDEX, INDEX_MAX_BYTES, parseIndexDocument, type IndexDocument } from './index-document.ts';
 import { isMissing, LayoutBlobs, readBounded } from './layout-blobs.ts';
 import { entryOf, findArtifact, type LayoutEntry, type LayoutView } from './layout-lines.ts';
@@ -25,6 +26,8 @@ export interface LayoutOptions {
 }
 
 const VERSION = '1.0.0';
+/** A source may be far away. */
+const PARALLEL_BLOBS = 3;
 const GRACE_MS = 60 * 60 * 1000;
 
 const invalid = (dir: string, why: string, cause?: unknown): ImageError =>
@@ -80,7 +83,9 @@ export class ImageLayout {
   async write(name: string | undefined, value: Image | Artifact, options: OpenOptions = {}): Promise<LayoutEntry> {
     const names = name === undefined ? {} : nameAnnotations(name);
     const artifact = asArtifact(value);
-    for (const blob of artifactBlobs(artifact)) await this.#blobs.write(blob, options);
+    await mapBounded(artifactBlobs(artifact), { limit: PARALLEL_BLOBS, signal: options.signal }, (blob, signal) =>
+      this.#blobs.write(blob, { signal }),
+    );
     for (const { descriptor, bytes } of artifactDocuments(artifact))
       await this.#blobs.write({ ...blobFromBytes(bytes, descriptor.mediaType), descriptor }, options);
     const unnamed = withoutName(artifact.descriptor);
@@ -215,17 +220,21 @@ const checkVersion = async (dir: string): Promise<void> => {
   if (version !== VERSION) throw invalid(dir, `its version is ${quote(version)}, not ${VERSION}`);
 };
 
-/** Each file comes whole or not at all, whoever else makes the same layout. */
-const placeNew = async (dir: string, name: string, text: string): Promise<void> => {
-  const beside = join(dir, `.${name}.${randomUUID()}`);
-  await writeFile(beside, text, { flag: 'wx' });
-  try {
-    await link(beside, join(dir, name));
-  } catch (error) {
-    if (!(Error.isError(error) && 'code' in error && error.code === 'EEXIST')) throw error;
-  } finally {
-    await rm(beside, { force: true });
-  }
+/** Makes a layout where there is none; each file comes whole, and `oci-layout` last: its presence says that all is there. */
+const makeLayout = async (dir: string): Promise<void> => {
+  await new LayoutBlobs(dir).make();
+  const isThere = (name: string): Promise<boolean> =>
+    stat(join(dir, name)).then(
+      () => true,
+      () => false,
+    );
+  if (await isThere('oci-layout')) return;
+  await withLockFile(join(dir, 'index.json.lock'), undefined, async () => {
+    const files = { 'index.json': EMPTY_LAYOUT_INDEX, 'oci-layout': JSON.stringify({ imageLayoutVersion: VERSION }) };
+    for (const [name, text] of Object.entries(files)) {
+      if (!(await isThere(name))) await rename(await writeBeside(join(dir, name), text), join(dir, name));
+    }
+  });
 };
 
 /**
@@ -237,13 +246,7 @@ const placeNew = async (dir: string, name: string, text: string): Promise<void> 
  * @see https://github.com/opencontainers/image-spec/blob/main/image-layout.md
  */
 export const openImageLayout = async (dir: string, { create = false }: LayoutOptions = {}): Promise<ImageLayout> => {
-  if (create) {
-    await mkdir(dir, { recursive: true });
-    await new LayoutBlobs(dir).make();
-    await placeNew(dir, 'index.json', EMPTY_LAYOUT_INDEX);
-    // Last: its presence says that the rest is there.
-    await placeNew(dir, 'oci-layout', JSON.stringify({ imageLayoutVersion: VERSION }));
-  }
+  if (create) await makeLayout(dir);
   await checkVersion(dir);
   return new ImageLayout(dir);
 };

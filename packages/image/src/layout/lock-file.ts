@@ -43,12 +43,13 @@ const takeAway = async (file: string, dead: string): Promise<void> => {
   const aside = `${file}.${randomUUID()}`;
   try {
     await rename(file, aside);
-    if ((await contentOf(aside)) !== dead) await link(aside, file);
   } catch (error) {
-    if (!hasCode(error, 'ENOENT', 'EEXIST')) throw error;
-  } finally {
-    await rm(aside, { force: true });
+    if (hasCode(error, 'ENOENT')) return;
+    throw error;
   }
+  // Where it can't be put back, its holder notices and begins anew.
+  if ((await contentOf(aside)) !== dead) await link(aside, file).catch(() => undefined);
+  await rm(aside, { force: true });
 };
 
 const tryTake = async (file: string, own: string): Promise<boolean> => {
