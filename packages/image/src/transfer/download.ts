@@ -10,6 +10,7 @@ import { ImageError, isImageError } from '../errors.ts';
 import type { OpenBlobOptions } from '../registry/repository.ts';
 import type { DownloadDir } from '../store/download-dir.ts';
 import { contiguousBytes, nextRun, type Run } from './chunks.ts';
+import { piecesOf } from './pieces.ts';
 import { ProgressFile } from './progress-file.ts';
 import { StallGuard } from './stall-guard.ts';
 
@@ -232,12 +233,13 @@ export class Download implements AsyncDisposable {
     const stream = await this.#openPart(this.#descriptor, { ...range, signal });
     using guard = new StallGuard(stream, this.#options.stallMs);
     try {
-      for await (const bytes of stream as AsyncIterable<Buffer>) {
-        guard.saw(bytes.length);
+      for await (const pieces of piecesOf(stream)) {
+        const bytes = pieces.reduce((sum, { length }) => sum + length, 0);
+        guard.saw(bytes);
         this.#probe(connection);
         if (connection.isProber && this.#alone) return undefined;
-        if (connection.position + bytes.length > end) throw this.#mismatch('the registry sends more');
-        await this.#write(connection, bytes);
+        if (connection.position + bytes > end) throw this.#mismatch('the registry sends more');
+        await this.#write(connection, pieces, bytes);
       }
       if (connection.position < end) throw this.#short(connection.position);
     } catch (error) {
@@ -252,21 +254,28 @@ export class Download implements AsyncDisposable {
   }
 
   /** Puts bytes into their place, and counts them for the chunks that they belong to. */
-  async #write(connection: Connection, bytes: Buffer): Promise<void> {
+  async #write(connection: Connection, pieces: readonly Buffer[], bytes: number): Promise<void> {
     const { position } = connection;
     try {
-      for (let at = 0; at < bytes.length;) {
-        const { bytesWritten } = await this.#data.write(bytes, at, bytes.length - at, position + at);
-        at += bytesWritten;
-      }
-      connection.bytes += bytes.length;
-      await this.#progress.add(position, bytes.length);
+      const { bytesWritten } = await this.#data.writev(pieces, position);
+      // As good as never: a signal, or a disk that is full the next time.
+      if (bytesWritten < bytes)
+        await this.#writeRest(Buffer.concat(pieces).subarray(bytesWritten), position + bytesWritten);
+      connection.bytes += bytes;
+      await this.#progress.add(position, bytes);
     } catch (error) {
       this.#broken = writeError(this.#descriptor, error);
       throw this.#broken;
     }
     this.#options.onBytes(this.bytes);
     this.#tell();
+  }
+
+  async #writeRest(rest: Buffer, position: number): Promise<void> {
+    for (let at = 0; at < rest.length;) {
+      const { bytesWritten } = await this.#data.write(rest, at, rest.length - at, position + at);
+      at += bytesWritten;
+    }
   }
 
   #short(at: number): ImageError {
