@@ -198,7 +198,8 @@ describe('docker-registry without accounts', () => {
 
   test('leaves no unfinished upload behind in its storage', async () => {
     await withClient({}, async (client) => {
-      await client.repository(`${registry.domain}/clean/app`).uploadBlob(BLOB, { chunkBytes: 100_000 });
+      const repository = client.repository(`${registry.domain}/clean/app`);
+      await repository.uploadBlob(BLOB, { chunkBytes: 100_000 });
       const dir = join(registry.storageDir, 'docker/registry/v2/repositories/clean/app/_uploads');
       expect(readdirSync(dir)).toEqual([]);
     });

@@ -80,6 +80,12 @@ const receive = async (state: State, request: Recorded, { response, behaviour, r
     sendError(response, 404, 'BLOB_UPLOAD_UNKNOWN');
     return;
   }
+  if (request.method === 'DELETE') {
+    state.log.push('DELETE');
+    state.uploads.delete(id);
+    response.writeHead(204).end();
+    return;
+  }
   if (request.method === 'GET') {
     state.log.push('GET');
     response.writeHead(204, placeOf(state, id, behaviour)).end();

@@ -8,6 +8,7 @@ import { header } from './failure.ts';
 import { fetchManifest, removeManifest, storeManifest, type TaggedManifest } from './manifests.ts';
 import { PAGE_MAX_BYTES, pages } from './pages.ts';
 import type { FetchedManifest, PutManifestOptions } from './repository.ts';
+import { untilAborted } from './shared-calls.ts';
 import { nameOf, needOf, targetAt, type Place } from './site.ts';
 
 interface CallOptions {
@@ -92,10 +93,10 @@ const CHANGES_MAX = 10;
 /** By registry and tag: who changes an index in this process waits for who does already. */
 const changing = new Map<string, Promise<unknown>>();
 
-const inTurn = async <T>(key: string, run: () => Promise<T>): Promise<T> => {
+const inTurn = async <T>(key: string, run: () => Promise<T>, signal?: AbortSignal): Promise<T> => {
   const before = changing.get(key);
   const turn = (async () => {
-    await before?.catch(() => undefined);
+    await untilAborted(before?.catch(() => undefined) ?? Promise.resolve(), signal);
     return await run();
   })();
   changing.set(key, turn);
@@ -117,17 +118,21 @@ const changeFallback = async (
 ): Promise<void> => {
   const { change, signal } = options;
   const tag = fallbackTag(subject);
-  await inTurn(nameOf(place, tag), async () => {
-    for (let tries = 0; tries < CHANGES_MAX; tries += 1) {
-      const found = await byTag(place, subject, { signal });
-      const lines = change(listed(found));
-      if (lines === undefined) return;
-      const bytes = Buffer.from(JSON.stringify(indexOf(lines)));
-      // 412 says that somebody else was first: the next look shows what there is now.
-      await storeManifest(place, bytes, { mediaType: OCI_INDEX, tag, ifMatch: found?.etag, signal });
-    }
-    throw new ImageError('REGISTRY_FAILED', `cannot update ${nameOf(place, tag)}: others write it all the time`);
-  });
+  await inTurn(
+    nameOf(place, tag),
+    async () => {
+      for (let tries = 0; tries < CHANGES_MAX; tries += 1) {
+        const found = await byTag(place, subject, { signal });
+        const lines = change(listed(found));
+        if (lines === undefined) return;
+        const bytes = Buffer.from(JSON.stringify(indexOf(lines)));
+        // 412 says that somebody else was first: the next look shows what there is now.
+        await storeManifest(place, bytes, { mediaType: OCI_INDEX, tag, ifMatch: found?.etag, signal });
+      }
+      throw new ImageError('REGISTRY_FAILED', `cannot update ${nameOf(place, tag)}: others write it all the time`);
+    },
+    signal,
+  );
 };
 
 /** Stores a manifest, and lists it with its subject where the registry doesn't do that. */

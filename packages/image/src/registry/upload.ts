@@ -78,13 +78,26 @@ class Upload implements Disposable {
     const { path } = checkRepository({ domain: this.#place.domain, path: from });
     const target = targetAt(this.#place.origin, 'blobs/uploads/', { mount: digest, from: path });
     const answer = await this.#send({ method: 'POST', target }, `repository:${path}:pull`);
-    if (answer.status === 202) this.#session ??= sessionOf(answer, answer.url);
     await discardBody(answer.body);
+    if (answer.status === 202) {
+      await this.#cancel();
+      this.#session = sessionOf(answer, answer.url);
+    }
     return answer.status === 201;
   }
 
-  /** Sends the blob, however many connections that takes. */
+  /** Sends the blob, however many connections that takes. An upload that fails is taken back. */
   async run(): Promise<void> {
+    try {
+      await this.#run();
+    } catch (error) {
+      const isLost = isImageError(error) && error.code === 'REGISTRY_UNREACHABLE';
+      if (this.#options.signal?.aborted !== true && !isLost) await this.#cancel();
+      throw error;
+    }
+  }
+
+  async #run(): Promise<void> {
     const { retry } = this.#place;
     for (let failures = 0; ;) {
       const session = (this.#session ??= await this.#begin());
@@ -96,6 +109,20 @@ class Upload implements Disposable {
       failures = reached > session.offset ? 1 : failures + 1;
       if (failures >= retry.attempts) throw outcome.error;
       await waitToRetry(retry, { failures, retryAfterMs: outcome.retryAfterMs }, this.#options.signal);
+    }
+  }
+
+  /** Tells the registry to forget what it has got; one that doesn't listen forgets it in time. */
+  async #cancel(): Promise<void> {
+    const url = this.#session?.url;
+    this.#session = undefined;
+    if (url === undefined) return;
+    try {
+      const answer = await this.#send({ method: 'DELETE', target: url, retry: false });
+      await discardBody(answer.body);
+    } catch (error) {
+      this.#options.signal?.throwIfAborted();
+      if (!isImageError(error)) throw error;
     }
   }
 
