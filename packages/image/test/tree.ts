@@ -89,7 +89,7 @@ export const describeTree = (dir: string): string[] => {
       ].join(' '),
     );
     if (!isDirectory) return;
-    for (const child of readdirSync(bytes, { encoding: 'buffer' }).sort(Buffer.compare))
+    for (const child of readdirSync(bytes, { encoding: 'buffer' }).sort((a, b) => Buffer.compare(a, b)))
       visit(`${name}/${decodeName(child)}`);
   };
   visit('.');

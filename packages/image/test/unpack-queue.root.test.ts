@@ -30,7 +30,7 @@ const outcome = async (members: readonly (readonly Member[])[], target: string):
       return [error.code];
     }
   }
-  return describeTree(target).map((line) => line.replace(/ (4\d{4} 0 0  0|20000 0 0 0 1 0) \d+/, ' $1'));
+  return describeTree(target).map((line) => line.replace(/ (4\d{4} 0 0 {2}0|20000 0 0 0 1 0) \d+/, ' $1'));
 };
 
 const NAMES = ['a', 'b', 'a/x', 'b/x', 'a/x/y', 'b/y', 'a/.wh.x', '.wh.a', 'a/.wh..wh..opq'];

@@ -80,7 +80,7 @@ function* walk(path: string, name: string, state: WalkState): Generator<SourceMe
     yield { ...common(fstatSync(fd, { bigint: true })), type: 'directory', name, size: 0, xattrs: exported(xattrs) };
     if (state.overlay === true && xattrs.get(OPAQUE)?.toString() === 'y') yield whiteout(name, OPAQUE_NAME);
     if (isElsewhere(`${here}/.`, state)) return;
-    const children = readdirSync(here, { encoding: 'buffer' }).sort(Buffer.compare);
+    const children = readdirSync(here, { encoding: 'buffer' }).sort((a, b) => Buffer.compare(a, b));
     for (const child of children.map(decodeName))
       yield* visit(`${here}/${child}`, name === '' ? child : `${name}/${child}`, state);
   } finally {

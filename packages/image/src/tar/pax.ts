@@ -26,7 +26,7 @@ export const parsePax = (bytes: Buffer): PaxRecords => {
     const end = at + Number(digits);
     const equals = bytes.indexOf(0x3d, space);
     if (end > bytes.length || bytes[end - 1] !== 0x0a || equals < 0 || equals >= end) throw invalid('a record is cut');
-    const key = bytes.toString('utf8', space + 1, equals);
+    const key = decodeName(bytes.subarray(space + 1, equals));
     const value = bytes.subarray(equals + 1, end - 1);
     if (SPARSE_PAIR.has(key)) pairs.push(value.toString('latin1'));
     else records.set(key, value);
@@ -66,13 +66,17 @@ export const paxTimeNs = (records: PaxRecords, key: string): bigint | undefined 
 export const paxXattrs = (records: PaxRecords): ReadonlyMap<string, Buffer> => {
   const xattrs = new Map<string, Buffer>();
   for (const [key, value] of records) {
-    if (key.startsWith(XATTR_PREFIX)) xattrs.set(key.slice(XATTR_PREFIX.length), value);
+    if (key.startsWith(XATTR_PREFIX)) xattrs.set(xattrName(key), value);
   }
   return xattrs;
 };
 
-/** `SCHILY.xattr.user.x` for `user.x`. */
-export const paxXattrKey = (name: string): string => XATTR_PREFIX + name;
+/** `SCHILY.xattr.user.x` for `user.x`; as in GNU tar, a key is escaped where it would end the key of a record. */
+export const paxXattrKey = (name: string): string =>
+  XATTR_PREFIX + name.replace(/[%=]/g, (character) => (character === '%' ? '%25' : '%3D'));
+
+const xattrName = (key: string): string =>
+  key.slice(XATTR_PREFIX.length).replace(/%25|%3D/g, (escape) => (escape === '%25' ? '%' : '='));
 
 export const formatPaxTime = (ns: bigint): string => {
   const magnitude = ns < 0n ? -ns : ns;
@@ -91,7 +95,7 @@ export const formatPax = (records: ReadonlyMap<string, string | Buffer>): Buffer
   );
 
 const formatRecord = (key: string, value: Buffer): Buffer => {
-  const body = Buffer.concat([Buffer.from(` ${key}=`), value, Buffer.from('\n')]);
+  const body = Buffer.concat([encodeName(` ${key}=`), value, Buffer.from('\n')]);
   // The length counts its own digits.
   let length = body.length + 1;
   while (String(length).length + body.length !== length) length = String(length).length + body.length;
