@@ -151,7 +151,7 @@ const readConfig = (node: Node): RegistriesConfig => {
 const parseYaml = async (text: string, where: string): Promise<Node> => {
   if (text.length > MAX_BYTES) throw invalid(where, `larger than ${String(MAX_BYTES)} bytes`);
   // Most programs have no such file, and loading the parser takes as long as loading the rest of this package.
-  const { LineCounter, parseDocument } = await import('yaml');
+  const { LineCounter, parseDocument } = (await import('yaml')).default;
   const lineCounter = new LineCounter();
   // Not the parser's own words: they quote the text, and there may be a key in it.
   const document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });

@@ -10,8 +10,11 @@ import type { RegistriesConfig, RegistryHost } from './registries-config.ts';
 import { tlsOptions, type TlsOptions } from './tls.ts';
 import { isStream, watchUpload } from './upload-watch.ts';
 
-/** Loaded at the first request: most of those who import this package never make one. */
-const undici = (): Promise<typeof import('undici')> => import('undici');
+/**
+ * Loaded at the first request: most of those who import this package never make one. The default export, since the names
+ * of a CommonJS module are lost when it is bundled.
+ */
+const undici = async (): Promise<typeof import('undici')> => (await import('undici')).default;
 
 /** How long to wait, every member set. */
 export interface Timeouts {
