@@ -90,7 +90,7 @@ describeRoot('login', () => {
     terminal.keys('alice', 'Enter');
     await terminal.shows(/Password: *$/m);
     terminal.keys('open sesamX', 'BSpace', 'e', 'Enter');
-    await terminal.shows('Login Succeeded');
+    await terminal.shows(/Login Succeeded\nhost>\s*$/);
     expect(terminal.screen).not.toContain('sesam');
     terminal.keys('stty -a | grep -o "[-]*echo "', 'Enter');
     await terminal.shows(/^echo$/m);
@@ -98,7 +98,7 @@ describeRoot('login', () => {
     terminal.keys(`${cli.shellWords} login -u bob ${registry.domain}; echo "code"$?`, 'Enter');
     await terminal.shows(/login -u bob[^]*Password: *$/m);
     terminal.keys('C-c');
-    await terminal.shows('code130');
+    await terminal.shows(/code130\nhost>\s*$/);
     terminal.keys('stty -a | grep -o "[-]*echo "', 'Enter');
     await terminal.shows(/code130[^]*\necho$/m);
   });
