@@ -21,6 +21,10 @@ const stored = (cli: Cli): unknown => {
   }
 };
 
+const unencrypted = (cli: Cli): string =>
+  `WARNING! Your credentials are stored unencrypted in '${cli.at('docker/config.json')}'.\n` +
+  'Name a credential helper in it, as "credsStore", to have them kept by your keyring.\n';
+
 describeRoot('login', () => {
   it('keeps what the registry takes, and nothing else', async () => {
     await using cli = await testCli();
@@ -36,7 +40,7 @@ describeRoot('login', () => {
     expect(wrong.stderr).not.toContain('sesame');
 
     const right = await cli.run(['login', '-u', 'alice', '--password-stdin', domain], { input: 'open sesame\n' });
-    expect(right).toEqual({ code: 0, stdout: 'Login Succeeded\n', stderr: '' });
+    expect(right).toEqual({ code: 0, stdout: 'Login Succeeded\n', stderr: unencrypted(cli) });
     expect(statSync(cli.at('docker/config.json')).mode & 0o777).toBe(0o600);
     expect(stored(cli)).toEqual({ [domain]: { auth: Buffer.from('alice:open sesame').toString('base64') } });
     await cli.ok('push', `${domain}/app`);
@@ -48,7 +52,7 @@ describeRoot('login', () => {
     expect(await cli.ok('logout', domain)).toBe(`Not logged in to ${domain}\n`);
     expect((await cli.run(['pull', `${domain}/app`])).code).toBe(1);
     const flag = await cli.run(['login', '-u', 'alice', '-p', 'open sesame', `http://${domain}/v2/`]);
-    expect(flag).toEqual({ code: 0, stdout: 'Login Succeeded\n', stderr: insecure });
+    expect(flag).toEqual({ code: 0, stdout: 'Login Succeeded\n', stderr: insecure + unencrypted(cli) });
     await cli.ok('rmi', `${domain}/app`);
   });
 

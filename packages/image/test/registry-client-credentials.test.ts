@@ -161,7 +161,7 @@ describe('a credential helper', () => {
   test('keeps, gives and forgets what the file then does not have', async () => {
     installHelper('test');
     const file = write({ credsStore: 'test', auths: { 'r.example': { auth: base64('plain:text') } } });
-    await file.store('r.example', { username: 'alice', password: 'secret' });
+    await expect(file.store('r.example', { username: 'alice', password: 'secret' })).resolves.toBe('test');
     expect(read()).toEqual({ credsStore: 'test', auths: { 'r.example': {} } });
     await expect(file.credentialFor('r.example')).resolves.toEqual({ username: 'alice', password: 'secret' });
     await expect(file.erase('r.example')).resolves.toBe(true);

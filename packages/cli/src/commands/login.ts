@@ -61,7 +61,11 @@ async function login(domain: string, given: Given, { client, credentials }: Mean
   }
   const credential = await complete(given, stored);
   await verify(client, domain, credential);
-  await credentials.store(domain, credential);
+  const helper = await credentials.store(domain, credential);
+  if (helper === undefined) {
+    note(`WARNING! Your credentials are stored unencrypted in '${credentials.path}'.`);
+    note('Name a credential helper in it, as "credsStore", to have them kept by your keyring.');
+  }
 }
 
 async function accepts(client: RegistryClient, domain: string, stored: Credential): Promise<boolean> {

@@ -39,10 +39,11 @@ export interface CredentialFile extends CredentialSource {
   readonly path: string;
   /**
    * Keeps a credential: in the credential helper that the file names for the host, else in the file, with mode 0600.
+   * Resolves to the helper's name; `undefined` says that the credential is in the file, where whoever reads it can use it.
    *
    * @throws {@link ImageError} `CREDENTIALS_FAILED`
    */
-  store(domain: string, credential: Credential, options?: CallOptions): Promise<void>;
+  store(domain: string, credential: Credential, options?: CallOptions): Promise<string | undefined>;
   /** Forgets what {@link store} has kept; `false` if there was nothing. @throws as `store` */
   erase(domain: string, options?: CallOptions): Promise<boolean>;
 }
@@ -159,7 +160,7 @@ class DockerConfigFile implements CredentialFile {
     return undefined;
   }
 
-  async store(domain: string, credential: Credential, { signal }: CallOptions = {}): Promise<void> {
+  async store(domain: string, credential: Credential, { signal }: CallOptions = {}): Promise<string | undefined> {
     const before = readConfig(this.path);
     const [key, helper] = [keyFor(domain), helperOf(this.path, before, domain)];
     if (helper !== undefined) await helperStore(helper, { serverUrl: key, credential }, { ...this.#helpers, signal });
@@ -168,6 +169,7 @@ class DockerConfigFile implements CredentialFile {
     const auths = withoutHost(section(this.path, config, 'auths'), domain);
     const entry = helper === undefined ? writeEntry(credential) : {};
     writeConfig(this.path, { ...config, auths: { ...auths, [key]: entry } });
+    return helper;
   }
 
   async erase(domain: string, { signal }: CallOptions = {}): Promise<boolean> {

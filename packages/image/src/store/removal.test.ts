@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { digestOf, type Digest } from '../digest.ts';
+import { digestOf } from '../digest.ts';
 import { OCI_MANIFEST } from '../media-types.ts';
 import {
   addName,
@@ -87,6 +87,6 @@ describe('a removal', () => {
     expect(plan(id, true)).toEqual([expect.arrayContaining([`${app}:1`, digested(other, '1')]), true]);
     const one = addName(EMPTY_INDEX, entry('b', [digested(app, '2')]), `${app}:3`);
     const { id: removed, last } = planRemoval(readEntries(one), digestOf('b'), false);
-    expect([removed, last]).toEqual<[Digest, boolean]>([digestOf('b'), true]);
+    expect([removed, last]).toEqual([digestOf('b'), true]);
   });
 });
