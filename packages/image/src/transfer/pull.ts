@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 import type { Descriptor, Platform } from '../descriptor.ts';
 import { isDigest, type Digest } from '../digest.ts';
 import { compact } from '../document.ts';
@@ -29,7 +31,7 @@ export interface PullOptions {
    */
   readonly platform?: Platform | undefined;
   readonly limits?: Partial<LayerLimits> | undefined;
-  /** How many layers are on their way at once. Default: 3. */
+  /** How many layers are on their way at once. Default: 3, or 2 where there are no more cores. */
   readonly parallelLayers?: number | undefined;
   /** How many requests fetch one large layer at once. Default: 3. */
   readonly parallelChunks?: number | undefined;
@@ -73,7 +75,8 @@ export interface PulledImage {
 /** Where images come from: a client for every registry, or one repository. */
 export type PullSource = Pick<RegistryClient, 'repository'> | PullRepository;
 
-const PARALLEL_LAYERS = 3;
+/** Each takes some megabytes and, while it is unpacked, a core or two. */
+const PARALLEL_LAYERS = Math.max(2, Math.min(3, availableParallelism()));
 const PARALLEL_CHUNKS = 3;
 const STALL_MS = 30_000;
 
