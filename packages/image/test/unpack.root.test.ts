@@ -197,6 +197,7 @@ describeRoot('unpackLayer', () => {
     ['an unknown type', 'LAYER_INVALID', tarOf([{ name: 'x', type: 'M' }])],
     ['a member after a zero block', 'LAYER_INVALID', Buffer.concat([Buffer.alloc(512), tarOf([{ name: 'x' }])])],
     ['a broken PAX record', 'LAYER_INVALID', tarOf([{ name: 'x', type: 'x', content: '99 path=x\n' }, { name: 'x' }])],
+    ['an owner that nobody can be', 'LAYER_INVALID', tarOf([{ name: 'x', pax: { uid: '4294967295' } }])],
     ['xz', 'COMPRESSION_UNSUPPORTED', Buffer.from('fd377a585a00000004', 'hex')],
     ['a file below a file', 'LAYER_UNSAFE', tarOf([{ name: 'x' }, { name: 'x/y' }])],
   ])('refuses %s', async (_name, code, bytes) => {

@@ -27,6 +27,8 @@ const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
 /** A single component below a directory: no links, no way out. */
 export const ONE_COMPONENT: number = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
 const CACHED_MAX = 128;
+/** As many names as are remembered; with more, the kernel is asked. */
+const MADE_MAX = 200_000;
 /** `openat2` asks to try again when anything was renamed anywhere while it resolved `..`. */
 const TRIES = 128;
 const DEPTH_MAX = 512;
@@ -166,12 +168,12 @@ export class DirectoryTree implements Disposable {
 
   /** Notes that the caller has made a directory or a link. */
   add(directory: OpenDirectory, name: string): void {
-    if (this.#form === 'layer') this.#made.add(nameKey(directory, name));
+    if (this.#form === 'layer' && this.#made.size < MADE_MAX) this.#made.add(nameKey(directory, name));
   }
 
   /** Whether a path may lead through the name: a directory or a link, perhaps. A layer starts with nothing in it. */
   mayLead(directory: OpenDirectory, name: string): boolean {
-    if (this.#form === 'layer') return this.#made.has(nameKey(directory, name));
+    if (this.#form === 'layer' && this.#made.size < MADE_MAX) return this.#made.has(nameKey(directory, name));
     return statAt(directory.fd, name) !== undefined;
   }
 

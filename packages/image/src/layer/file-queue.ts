@@ -36,7 +36,10 @@ class Batch {
   readonly begun: { readonly file: QueuedFile; readonly first: number }[] = [];
   readonly ended: QueuedFile[] = [];
   readonly memory: Buffer;
+  /** In use of it. */
   #bytes = 0;
+  /** Held besides. */
+  #otherBytes = 0;
 
   constructor(memory: Buffer) {
     this.memory = memory;
@@ -47,11 +50,18 @@ class Batch {
   }
 
   holds(bytes: number, operations: number): boolean {
-    return this.#bytes >= bytes || this.operations.operations >= operations;
+    return this.#bytes + this.#otherBytes >= bytes || this.operations.operations >= operations;
   }
 
   begin(file: QueuedFile): void {
     this.begun.push({ file, first: this.operations.operations });
+    this.#otherBytes += file.entry.name.length;
+  }
+
+  end(file: QueuedFile): void {
+    describeFile(this.operations, file.entry);
+    this.ended.push(file);
+    for (const value of file.entry.xattrs.values()) this.#otherBytes += value.length;
   }
 
   /** Takes as many bytes as there is room for, and says how many. */
@@ -114,8 +124,7 @@ export class FileQueue implements AsyncDisposable {
   async end(): Promise<void> {
     const file = this.#current;
     if (file === undefined) return;
-    describeFile(this.#filling.operations, file.entry);
-    this.#filling.ended.push(file);
+    this.#filling.end(file);
     this.#current = undefined;
     await this.#advance();
   }

@@ -22,6 +22,7 @@ import { CREATE, FileQueue, type QueuedFile } from './file-queue.ts';
 import { classifyName, type LayerName } from './whiteout.ts';
 
 const S_IFCHR = 0o020000;
+const ID_MAX = 0xfffffffe;
 const NODE_TYPES = { character: S_IFCHR, block: 0o060000, fifo: 0o010000 } as const;
 
 export interface TreeWriterOptions {
@@ -72,6 +73,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     const entry = owner === undefined ? described : { ...described, ...owner };
     this.#entries += 1;
     try {
+      checkOwner(entry);
       await this.#place(entry);
     } catch (error) {
       throw failed(error, entry.name);
@@ -279,6 +281,16 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     await this.#tree.remove(parent, name, stat);
   }
 }
+
+/** The largest number means "unchanged" to the kernel. */
+const checkOwner = ({ name, uid, gid }: TarEntry): void => {
+  if (uid <= ID_MAX && gid <= ID_MAX) return;
+  throw new ImageError(
+    'LAYER_INVALID',
+    `cannot unpack ${quote(name)}: no user or group has the number ${String(Math.max(uid, gid))}`,
+    { path: name },
+  );
+};
 
 const isSame = (one: Stat, other: Stat | undefined): boolean =>
   one.ino === other?.ino && one.devMajor === other.devMajor && one.devMinor === other.devMinor;

@@ -66,7 +66,7 @@ export const paxTimeNs = (records: PaxRecords, key: string): bigint | undefined 
 export const paxXattrs = (records: PaxRecords): ReadonlyMap<string, Buffer> => {
   const xattrs = new Map<string, Buffer>();
   for (const [key, value] of records) {
-    if (key.startsWith(XATTR_PREFIX)) xattrs.set(xattrName(key), value);
+    if (key.startsWith(XATTR_PREFIX)) xattrs.set(xattrName(key), Buffer.from(value));
   }
   return xattrs;
 };
