@@ -54,6 +54,34 @@ describe('openat2', () => {
 });
 
 describe('names in directories', () => {
+  it('may have bytes that are not UTF-8, or any character', () => {
+    using dir = temporaryDirectory();
+    for (const [name, hex] of [
+      ['ä€😀', 'c3a4e282acf09f9880'],
+      ['a\udcffb', '61ff62'],
+      ['\udced\udcb2\udc80', 'edb280'],
+      ['\udcc0\udcaf', 'c0af'],
+      ['\udcf0\udc9f', 'f09f'],
+    ] as const) {
+      sys.symlinkat(`to ${name}`, dir.fd, name);
+      const path = Buffer.concat([Buffer.from(`${dir.path}/`), Buffer.from(hex, 'hex')]);
+      expect(readlinkSync(path, 'buffer').toString('hex')).toBe(`746f20${hex}`);
+      expect(sys.readlinkat(dir.fd, name)).toBe(`to ${name}`);
+    }
+    writeFileSync(dir.at('file'), '');
+    sys.setxattr(dir.at('file'), 'user.\udcff', Buffer.from('x'));
+    expect(sys.llistxattr(dir.at('file'))).toEqual(['user.\udcff']);
+  });
+
+  it('keeps times of any century', () => {
+    using dir = temporaryDirectory();
+    writeFileSync(dir.at('file'), '');
+    for (const ns of [-1n, 0n, -2_147_483_648_000_000_000n, 10_413_792_000_999_999_999n]) {
+      sys.utimensat(dir.fd, 'file', { atimeNs: ns, mtimeNs: ns }, 0);
+      expect(sys.statx(dir.fd, 'file', 0)).toMatchObject({ atimeNs: ns, mtimeNs: ns });
+    }
+  });
+
   it('makes, links, renames and removes', () => {
     using dir = temporaryDirectory();
     sys.mkdirat(dir.fd, 'dir', 0o700);
