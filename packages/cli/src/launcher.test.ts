@@ -50,7 +50,7 @@ describe('bin/tsc', () => {
     ] as const) {
       const { code, stdout } = await run(file, ['ps', 'a b'], { path: system, cwd });
       expect(code).toBe(0);
-      expect(stdout).toMatch(/^ours \S+\/dist\/main\.js ps a b\n$/);
+      expect(stdout).toMatch(/^ours --max-semi-space-size=2 \S+\/dist\/main\.js ps a b\n$/);
     }
     expect((await run('/bin/sh', ['relative', 'x'], { path: system, cwd: root })).stdout).toMatch(/^ours .* x\n$/);
     rmSync(node);
@@ -60,7 +60,7 @@ describe('bin/tsc', () => {
     const dir = join(root, 'node-24');
     program(join(dir, 'node'), 'if [ "$1" = -v ]; then echo v24.1.0; else echo path "$@"; fi');
     const { stdout } = await run(bin, ['ps'], { path: `${dir}:${system}`, cwd: '/' });
-    expect(stdout).toMatch(/^path .*\/dist\/main\.js ps\n$/);
+    expect(stdout).toMatch(/^path --\S+ \S+\/dist\/main\.js ps\n$/);
   });
 
   it('says what is missing, in one line', async () => {
