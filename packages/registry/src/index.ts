@@ -1,5 +1,7 @@
 export { errorBody, isRegistryError, RegistryError } from './errors.ts';
 export type { ErrorBody, RegistryErrorCode, RegistryErrorDetails } from './errors.ts';
+export { openFileSystemStorage } from './filesystem/storage.ts';
+export type { FileSystemStorageOptions } from './filesystem/storage.ts';
 export { isDigest, isName, isTag, parseDigest, parseManifestReference, parseName } from './names.ts';
 export type { Algorithm, Digest, ManifestReference } from './names.ts';
 export { compareBytes, formatNextLink, parsePage, takePage } from './pagination.ts';
@@ -8,14 +10,22 @@ export { checkChunkFollows, formatReceived, parseChunkRange, parseRange } from '
 export type { ByteRange } from './ranges.ts';
 export { parseRoute } from './routes.ts';
 export type { Route } from './routes.ts';
+export type { RegistryLimits } from './server/context.ts';
+export { createRegistry } from './server/registry.ts';
+export type { Registry, RegistryOptions } from './server/registry.ts';
+export { serveRegistry } from './server/serve.ts';
+export type { RegistryServer, ServeOptions } from './server/serve.ts';
 export type {
   BlobInfo,
   BlobReader,
   BlobWriter,
+  GarbageReport,
+  GarbageStorage,
+  ManifestInfo,
   ManifestStorage,
   MountOptions,
   NewManifest,
-  OpenBlobOptions,
+  OpenBlob,
   Referrer,
   RegistryStorage,
   StorageCall,

@@ -50,6 +50,8 @@ export type Route =
       readonly name: string;
       readonly digest: Digest;
       readonly artifactType: string | undefined;
+      /** Referrers up to this digest were seen: our own word in the `Link` to the next page. */
+      readonly after: string | undefined;
     }
   /** Not in the specification, but tools use it. */
   | { readonly type: 'catalog'; readonly page: PageRequest };
@@ -196,7 +198,13 @@ function uploadRoute({ method, name, query }: Request, upload: string): Route {
 
 const referrersRoute = ({ method, name, query }: Request, digest: Digest): Route =>
   pick(method, {
-    GET: () => ({ type: 'referrers', name, digest, artifactType: query.get('artifactType') ?? undefined }),
+    GET: () => ({
+      type: 'referrers',
+      name,
+      digest,
+      artifactType: query.get('artifactType') ?? undefined,
+      after: query.get('last') ?? undefined,
+    }),
   });
 
 const tagsRoute = ({ method, name, query }: Request): Route =>

@@ -1,3 +1,5 @@
+import type { Readable } from 'node:stream';
+
 import type { Algorithm, Digest } from './names.ts';
 import type { Page, PageRequest } from './pagination.ts';
 import type { ByteRange } from './ranges.ts';
@@ -7,14 +9,14 @@ import type { ByteRange } from './ranges.ts';
  * blob when it was pushed or mounted there: a client of one repository can't read what only another one has. A *manifest* is
  * a blob with a media type that others refer to; a *tag* is a name for one. An *upload* is a blob that is still arriving.
  *
- * The promises, for every implementation. What a method has acknowledged survives a crash of process and machine. What it
- * has not, leaves nothing that a reader can see. Digests are verified while the bytes arrive: nothing can be read under a
- * digest that it doesn't have. Several processes may use the same storage. Names, tags and digests are valid when they get
- * here; an implementation must still never build a path from them that leaves its root.
+ * The promises, for every implementation. What a method has acknowledged survives a crash of process and machine; an upload
+ * that is still arriving survives that of the process. Every blob, manifest and tag is there whole or not at all. Nothing can
+ * be read under a digest that it doesn't have. Several processes may use the same storage. Names, tags and digests are valid
+ * when they get here; an implementation must still never build a path from them that leaves its root.
  *
  * Errors: {@link RegistryError} with the code of the specification; anything else is the storage's own failure, a 500.
  */
-export interface RegistryStorage extends BlobReader, BlobWriter, ManifestStorage, TagStorage {}
+export interface RegistryStorage extends BlobReader, BlobWriter, ManifestStorage, TagStorage, GarbageStorage {}
 
 /** Reads blobs. */
 export interface BlobReader {
@@ -25,11 +27,12 @@ export interface BlobReader {
    */
   statBlob(name: string, digest: Digest, options?: StorageCall): Promise<BlobInfo>;
   /**
-   * Opens a blob, or a range of it, for reading. The caller reads the stream to its end or cancels it.
+   * Takes hold of a blob: it can be read to its end from then on, also when it is deleted meanwhile. The caller takes its
+   * stream or closes it.
    *
    * @throws {@link RegistryError} `BLOB_UNKNOWN`
    */
-  openBlob(name: string, digest: Digest, options?: OpenBlobOptions): Promise<ReadableStream<Uint8Array>>;
+  openBlob(name: string, digest: Digest, options?: StorageCall): Promise<OpenBlob>;
 }
 
 /** Writes blobs, in pieces that may come from several processes. */
@@ -43,9 +46,11 @@ export interface BlobWriter {
    */
   uploadedBytes(upload: Upload, options?: StorageCall): Promise<number>;
   /**
-   * Appends to an upload at `offset`, and returns what has arrived in all. Two writers at one offset: one of them loses.
+   * Appends to an upload, and returns what has arrived in all. Two writers at once: one of them loses. When the body breaks
+   * off, what has come of it counts as arrived, and the body's failure is thrown.
    *
-   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`; status 416: `offset` is not where the upload ends
+   * @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`; status 416: `offset` is not where the upload ends,
+   *   or somebody else is writing
    */
   appendUpload(upload: Upload, chunk: UploadChunk, options?: StorageCall): Promise<number>;
   /**
@@ -57,20 +62,26 @@ export interface BlobWriter {
   /** Forgets an upload. @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN` */
   cancelUpload(upload: Upload, options?: StorageCall): Promise<void>;
   /**
-   * Gives a repository a blob of another one, without a copy. False when `from` doesn't have it: the client then uploads.
+   * Gives a repository a blob of others, without a copy. False when none of `from` has it: the client then uploads.
    */
   mountBlob(name: string, digest: Digest, options: MountOptions): Promise<boolean>;
-  /** Takes a blob from a repository. @throws {@link RegistryError} `BLOB_UNKNOWN`, `DENIED`: a manifest there needs it */
+  /**
+   * Takes a blob from a repository, also when a manifest there needs it: the specification has no answer that refuses this.
+   *
+   * @throws {@link RegistryError} `BLOB_UNKNOWN`
+   */
   deleteBlob(name: string, digest: Digest, options?: StorageCall): Promise<void>;
 }
 
 /** Manifests and what refers to them. */
 export interface ManifestStorage {
-  /** @throws {@link RegistryError} `MANIFEST_UNKNOWN`, `NAME_UNKNOWN` */
+  /** Media type and size of a manifest. @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
+  statManifest(name: string, digest: Digest, options?: StorageCall): Promise<ManifestInfo>;
+  /** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
   readManifest(name: string, digest: Digest, options?: StorageCall): Promise<StoredManifest>;
   /**
-   * Stores a manifest, its tags and its place among the referrers of its subject: all of it or nothing. The same manifest
-   * again is a success.
+   * Stores a manifest with its place among the referrers of its subject, then its tags. A crash in between can leave the
+   * manifest without some of them; each is old or new. The same manifest again is a success.
    */
   writeManifest(name: string, manifest: NewManifest, options?: StorageCall): Promise<void>;
   /** Removes a manifest with its tags. @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
@@ -81,7 +92,7 @@ export interface ManifestStorage {
 
 /** Tags, and the list of repositories. */
 export interface TagStorage {
-  /** @throws {@link RegistryError} `MANIFEST_UNKNOWN`, `NAME_UNKNOWN` */
+  /** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
   resolveTag(name: string, tag: string, options?: StorageCall): Promise<Digest>;
   /** Removes a tag and leaves its manifest. @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
   deleteTag(name: string, tag: string, options?: StorageCall): Promise<void>;
@@ -91,17 +102,40 @@ export interface TagStorage {
   listRepositories(page: PageRequest, options?: StorageCall): Promise<Page<string>>;
 }
 
+/** Gives back the room of what nothing refers to, while others push and pull. */
+export interface GarbageStorage {
+  /** Forgets uploads that nothing has arrived for since `maxAgeMs`, and returns how many. */
+  removeStaleUploads(maxAgeMs: number, options?: StorageCall): Promise<number>;
+  /**
+   * Takes from repositories the blobs that no manifest there refers to, and removes the content that no repository has.
+   * What was pushed, mounted or asked for in the last `graceMs` stays: its manifest may be on its way.
+   */
+  collectGarbage(graceMs: number, options?: StorageCall): Promise<GarbageReport>;
+}
+
+export interface GarbageReport {
+  /** Blobs taken from repositories. */
+  readonly unlinkedBlobs: number;
+  /** Contents removed, and their bytes. */
+  readonly removedBlobs: number;
+  readonly removedBytes: number;
+}
+
 export interface StorageCall {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface OpenBlobOptions extends StorageCall {
-  /** Must lie inside the blob. */
-  readonly range?: ByteRange | undefined;
+/** A blob that is held open. */
+export interface OpenBlob {
+  readonly sizeBytes: number;
+  /** All of it, or a range that lies inside. Called once; the end of the stream, or its destruction, lets go of the blob. */
+  stream(range?: ByteRange): Readable;
+  /** Lets go of a blob whose stream was not taken. */
+  close(): Promise<void>;
 }
 
 export interface MountOptions extends StorageCall {
-  /** The repository that has the blob; undefined lets the storage look in all that the client may read. */
+  /** Repositories that the client may read; undefined: any. */
   readonly from: readonly string[] | undefined;
 }
 
@@ -116,8 +150,14 @@ export interface Upload {
 }
 
 export interface UploadChunk {
-  readonly offset: number;
-  readonly body: ReadableStream<Uint8Array>;
+  /** Where it begins; undefined is wherever the upload ends. */
+  readonly offset: number | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+export interface ManifestInfo {
+  readonly mediaType: string;
+  readonly sizeBytes: number;
 }
 
 export interface StoredManifest {

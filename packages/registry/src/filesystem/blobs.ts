@@ -1,0 +1,167 @@
+import { constants } from 'node:fs';
+import { copyFile, link, open, rename, stat, unlink, utimes } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Readable } from 'node:stream';
+
+import { RegistryError } from '../errors.ts';
+import type { Digest } from '../names.ts';
+import type { ByteRange } from '../ranges.ts';
+import type { BlobInfo, OpenBlob } from '../storage.ts';
+import { errnoOf, inDir, linkFresh, syncDir, temporaryFile, unlessMissing } from './durable.ts';
+import { contentFile, linkFile, sweptFile } from './layout.ts';
+
+/** Reads of this size keep a socket busy and memory low. */
+const READ_BYTES = 256 * 1024;
+/** A blob that was asked for within this time needn't be marked as needed again. */
+const FRESH_MS = 60_000;
+
+export const blobUnknown = (digest: Digest): RegistryError =>
+  new RegistryError('BLOB_UNKNOWN', 'blob unknown to repository', { detail: { digest } });
+
+export interface BlobKey {
+  readonly name: string;
+  readonly digest: Digest;
+}
+
+/**
+ * Says that a content is needed now, which is what the grace period of garbage collection counts from. The time belongs to
+ * the content, so it holds for every repository that has it.
+ */
+async function touch(path: string): Promise<void> {
+  const now = new Date();
+  await utimes(path, now, now);
+}
+
+/** The link of a blob, which garbage collection may have set aside a moment ago: then it is put back. */
+async function findLink(rootDir: string, { name, digest }: BlobKey): Promise<BlobInfo | undefined> {
+  const path = linkFile(rootDir, name, digest);
+  const facts =
+    (await unlessMissing(stat(path))) ??
+    (await unlessMissing(rename(sweptFile(rootDir, name, digest), path).then(() => stat(path))));
+  if (facts === undefined) return undefined;
+  if (Date.now() - facts.mtimeMs > FRESH_MS && (await unlessMissing(touch(path).then(() => true))) === undefined) {
+    return findLink(rootDir, { name, digest });
+  }
+  return { sizeBytes: facts.size };
+}
+
+/** @throws {@link RegistryError} `BLOB_UNKNOWN` */
+export async function statLink(rootDir: string, key: BlobKey): Promise<BlobInfo> {
+  const info = await findLink(rootDir, key);
+  if (info === undefined) throw blobUnknown(key.digest);
+  return info;
+}
+
+/** @throws {@link RegistryError} `BLOB_UNKNOWN` */
+export async function openLink(rootDir: string, { name, digest }: BlobKey): Promise<OpenBlob> {
+  const handle = await unlessMissing(open(linkFile(rootDir, name, digest), 'r'));
+  if (handle === undefined) throw blobUnknown(digest);
+  try {
+    return openHandle(handle, (await handle.stat()).size);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+const openHandle = (handle: FileHandle, sizeBytes: number): OpenBlob => ({
+  sizeBytes,
+  stream: ({ first, last }: ByteRange = { first: 0, last: sizeBytes - 1 }): Readable =>
+    // `end` can't be -1; and nothing is read behind the end of an empty file.
+    handle.createReadStream({ start: first, end: Math.max(last, first), highWaterMark: READ_BYTES }),
+  close: () => handle.close(),
+});
+
+/**
+ * Gives a repository a content. Many file systems count names of one file in 16 bits; when they are used up, the content is
+ * copied once, and the copy takes the next ones.
+ *
+ * @returns false when there is no such content (any more)
+ */
+async function linkContent(rootDir: string, from: string, { name, digest }: BlobKey): Promise<boolean> {
+  const target = linkFile(rootDir, name, digest);
+  for (;;) {
+    try {
+      await touch(from);
+      await linkFresh(from, target);
+      await syncDir(dirname(target));
+      return true;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return false;
+      if (errnoOf(error) !== 'EMLINK') throw error;
+    }
+    await renewContent(rootDir, from, digest);
+    from = contentFile(rootDir, digest);
+  }
+}
+
+/** Puts a copy with no other names in the content's place. */
+async function renewContent(rootDir: string, from: string, digest: Digest): Promise<void> {
+  const copy = temporaryFile(rootDir);
+  try {
+    await copyFile(from, copy, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    {
+      await using handle = await open(copy, 'r');
+      await handle.sync();
+    }
+    const content = contentFile(rootDir, digest);
+    await inDir(dirname(content), () => rename(copy, content));
+    await syncDir(dirname(content));
+  } finally {
+    await unlessMissing(unlink(copy));
+  }
+}
+
+/**
+ * Makes a blob of a repository of a file whose digest has been verified: its content is kept once, and the file itself may
+ * be removed afterwards.
+ */
+export async function publishBlob(rootDir: string, file: string, key: BlobKey): Promise<BlobInfo> {
+  const content = contentFile(rootDir, key.digest);
+  const { size } = await stat(file);
+  {
+    await using handle = await open(file, 'r');
+    await handle.sync();
+  }
+  for (;;) {
+    const fresh = await linkFresh(file, content);
+    if (fresh) await syncDir(dirname(content));
+    // Garbage collection may remove a content that no repository has between these two; then ours takes its place.
+    if (await linkContent(rootDir, content, key)) return { sizeBytes: size };
+  }
+}
+
+/** @returns false when the other repository hasn't the blob */
+export const mountLink = async (rootDir: string, from: string, key: BlobKey): Promise<boolean> =>
+  (await findLink(rootDir, { name: from, digest: key.digest })) !== undefined &&
+  linkContent(rootDir, linkFile(rootDir, from, key.digest), key);
+
+/** Mounts a blob from wherever it is. @returns false when no repository has it */
+export async function mountContent(rootDir: string, key: BlobKey): Promise<boolean> {
+  const content = contentFile(rootDir, key.digest);
+  // One name: it was taken from every repository, and must not come back by itself.
+  const names = (await unlessMissing(stat(content)))?.nlink ?? 0;
+  return names > 1 && linkContent(rootDir, content, key);
+}
+
+/** @throws {@link RegistryError} `BLOB_UNKNOWN` */
+export async function removeLink(rootDir: string, { name, digest }: BlobKey): Promise<void> {
+  const path = linkFile(rootDir, name, digest);
+  const removed = await Promise.all(
+    [path, sweptFile(rootDir, name, digest)].map((file) => unlessMissing(unlink(file).then(() => true))),
+  );
+  if (removed[0] === undefined) throw blobUnknown(digest);
+  await syncDir(dirname(path));
+}
+
+/** Puts a link back that was set aside; a fresh one that came meanwhile is as good. */
+export async function restoreLink(rootDir: string, { name, digest }: BlobKey): Promise<void> {
+  const swept = sweptFile(rootDir, name, digest);
+  try {
+    await unlessMissing(link(swept, linkFile(rootDir, name, digest)));
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+  await unlessMissing(unlink(swept));
+}

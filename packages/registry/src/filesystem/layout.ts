@@ -1,0 +1,80 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+
+import { isDigest, isName, isTag } from '../names.ts';
+import type { Digest } from '../names.ts';
+import type { Upload } from '../storage.ts';
+
+/** What was made but is not yet in its place; nobody reads here. */
+export const temporaryDir = (rootDir: string): string => join(rootDir, 'temporary');
+export const uploadsDir = (rootDir: string): string => join(rootDir, 'uploads');
+export const blobsDir = (rootDir: string): string => join(rootDir, 'blobs');
+export const repositoriesDir = (rootDir: string): string => join(rootDir, 'repositories');
+
+/** Callers have checked what clients sent. This is the last line: no path is ever made of anything else. */
+function must(valid: boolean, what: string): void {
+  if (!valid) throw new TypeError(`not a valid ${what}`);
+}
+
+export function splitDigest(digest: Digest): readonly [algorithm: string, hex: string] {
+  must(isDigest(digest), 'digest');
+  const colon = digest.indexOf(':');
+  return [digest.slice(0, colon), digest.slice(colon + 1)];
+}
+
+/** The one file of a content, whichever repositories have it. */
+export function contentFile(rootDir: string, digest: Digest): string {
+  const [algorithm, hex] = splitDigest(digest);
+  return join(blobsDir(rootDir), algorithm, hex.slice(0, 2), hex);
+}
+
+/** A component of a name begins with a letter or digit, so what begins with `_` is ours. */
+export function repositoryDir(rootDir: string, name: string): string {
+  must(isName(name), 'name');
+  return join(repositoriesDir(rootDir), name);
+}
+
+export const linksDir = (rootDir: string, name: string): string => join(repositoryDir(rootDir, name), '_blobs');
+export const sweptDir = (rootDir: string, name: string): string => join(repositoryDir(rootDir, name), '_swept');
+export const manifestsDir = (rootDir: string, name: string): string => join(repositoryDir(rootDir, name), '_manifests');
+export const tagsDir = (rootDir: string, name: string): string => join(repositoryDir(rootDir, name), '_tags');
+
+/** A repository's hard link to the content of a blob that it has. */
+export const linkFile = (rootDir: string, name: string, digest: Digest): string =>
+  join(linksDir(rootDir, name), ...splitDigest(digest));
+
+/** Where garbage collection puts a link for as long as it looks whether somebody came to need it. */
+export const sweptFile = (rootDir: string, name: string, digest: Digest): string =>
+  join(sweptDir(rootDir, name), splitDigest(digest).join('-'));
+
+export const manifestFile = (rootDir: string, name: string, digest: Digest): string =>
+  join(manifestsDir(rootDir, name), ...splitDigest(digest));
+
+export function tagFile(rootDir: string, name: string, tag: string): string {
+  must(isTag(tag), 'tag');
+  return join(tagsDir(rootDir, name), tag);
+}
+
+export const referrersDir = (rootDir: string, name: string, subject: Digest): string =>
+  join(repositoryDir(rootDir, name), '_referrers', ...splitDigest(subject));
+
+export const referrerFile = (rootDir: string, name: string, { subject, digest }: ReferrerKey): string =>
+  join(referrersDir(rootDir, name, subject), splitDigest(digest).join('-'));
+
+export interface ReferrerKey {
+  readonly subject: Digest;
+  readonly digest: Digest;
+}
+
+/** Undoes `<algorithm>-<hex>`, the name of a file. */
+export function digestOfFileName(fileName: string): Digest | undefined {
+  const digest = fileName.replace('-', ':');
+  return isDigest(digest) ? digest : undefined;
+}
+
+/** The name is in the directory's, so that an id means nothing in another repository. */
+export function uploadDir(rootDir: string, { name, id }: Upload): string {
+  must(/^[a-z0-9-]{1,64}$/.test(id), 'upload');
+  const owner = createHash('sha256').update(name).digest('hex').slice(0, 32);
+  return join(uploadsDir(rootDir), `${id}.${owner}`);
+}

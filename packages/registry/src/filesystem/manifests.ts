@@ -1,0 +1,187 @@
+import { opendir, readdir, readFile, stat, unlink } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import { RegistryError } from '../errors.ts';
+import { isDigest, isTag } from '../names.ts';
+import type { Digest } from '../names.ts';
+import { compareBytes } from '../pagination.ts';
+import type { ManifestInfo, NewManifest, Referrer, StoredManifest } from '../storage.ts';
+import { makeDurableDir, replaceFile, syncDir, unlessMissing } from './durable.ts';
+import {
+  digestOfFileName,
+  manifestFile,
+  manifestsDir,
+  referrerFile,
+  referrersDir,
+  tagFile,
+  tagsDir,
+} from './layout.ts';
+
+/** How many small files are read at once. */
+const AT_ONCE = 16;
+const NEWLINE = 0x0a;
+
+export const manifestUnknown = (reference: string): RegistryError =>
+  new RegistryError('MANIFEST_UNKNOWN', 'manifest unknown to repository', { detail: { reference } });
+
+/** The first line of a manifest's file; the bytes follow. */
+interface ManifestHeader {
+  readonly mediaType: string;
+  readonly subject?: Digest | undefined;
+}
+
+/** A manifest as it is on disk. */
+export interface ManifestRecord extends StoredManifest {
+  readonly subject: Digest | undefined;
+}
+
+export interface ManifestKey {
+  readonly name: string;
+  readonly digest: Digest;
+}
+
+function parseRecord(file: Buffer): ManifestRecord {
+  const end = file.indexOf(NEWLINE);
+  const { mediaType, subject } = JSON.parse(file.subarray(0, end).toString()) as ManifestHeader;
+  return { mediaType, subject, bytes: file.subarray(end + 1) };
+}
+
+const formatRecord = ({ mediaType, subject, bytes }: NewManifest): Buffer => {
+  const header: ManifestHeader = { mediaType, subject };
+  return Buffer.concat([Buffer.from(`${JSON.stringify(header)}\n`), bytes]);
+};
+
+/** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
+export async function readRecord(rootDir: string, { name, digest }: ManifestKey): Promise<ManifestRecord> {
+  const file = await unlessMissing(readFile(manifestFile(rootDir, name, digest)));
+  if (file === undefined) throw manifestUnknown(digest);
+  return parseRecord(file);
+}
+
+/** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
+export async function statRecord(rootDir: string, key: ManifestKey): Promise<ManifestInfo> {
+  const { mediaType, bytes } = await readRecord(rootDir, key);
+  return { mediaType, sizeBytes: bytes.byteLength };
+}
+
+const hasRecord = async (rootDir: string, { name, digest }: ManifestKey): Promise<boolean> =>
+  (await unlessMissing(stat(manifestFile(rootDir, name, digest)))) !== undefined;
+
+/**
+ * The referrer goes first: a list of referrers leaves out those whose manifest isn't there, so the two appear as one. Tags go
+ * last, so that none leads nowhere.
+ */
+export async function writeRecord(rootDir: string, name: string, manifest: NewManifest): Promise<void> {
+  const { digest, subject, referrer } = manifest;
+  if (subject !== undefined && referrer !== undefined) {
+    const path = referrerFile(rootDir, name, { subject, digest });
+    await replaceFile(rootDir, { path, bytes: formatReferrer(referrer) });
+  }
+  await replaceFile(rootDir, { path: manifestFile(rootDir, name, digest), bytes: formatRecord(manifest) });
+  await Promise.all(
+    manifest.tags.map((tag) => replaceFile(rootDir, { path: tagFile(rootDir, name, tag), bytes: digest })),
+  );
+  if (await hasRecord(rootDir, { name, digest })) return;
+  // Somebody deleted it meanwhile, and may have looked for its tags before they were there.
+  await removeTagsOf(rootDir, { name, digest });
+  throw manifestUnknown(digest);
+}
+
+/** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
+export async function removeRecord(rootDir: string, key: ManifestKey): Promise<void> {
+  const path = manifestFile(rootDir, key.name, key.digest);
+  const { subject } = await readRecord(rootDir, key);
+  await removeTagsOf(rootDir, key);
+  if ((await unlessMissing(unlink(path).then(() => true))) === undefined) throw manifestUnknown(key.digest);
+  await syncDir(dirname(path));
+  await removeTagsOf(rootDir, key);
+  if (subject === undefined) return;
+  await unlessMissing(unlink(referrerFile(rootDir, key.name, { subject, digest: key.digest })));
+}
+
+async function removeTagsOf(rootDir: string, { name, digest }: ManifestKey): Promise<void> {
+  const removed: string[] = [];
+  await forEach(await readTags(rootDir, name), async (tag) => {
+    if ((await readTag(rootDir, name, tag)) !== digest) return;
+    await unlessMissing(unlink(tagFile(rootDir, name, tag)));
+    removed.push(tag);
+  });
+  if (removed.length > 0) await syncDir(tagsDir(rootDir, name));
+}
+
+async function readTag(rootDir: string, name: string, tag: string): Promise<Digest | undefined> {
+  const text = await unlessMissing(readFile(tagFile(rootDir, name, tag), 'utf8'));
+  return text !== undefined && isDigest(text) ? text : undefined;
+}
+
+/** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
+export async function resolveTag(rootDir: string, name: string, tag: string): Promise<Digest> {
+  const digest = await readTag(rootDir, name, tag);
+  if (digest === undefined) throw manifestUnknown(tag);
+  return digest;
+}
+
+/** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
+export async function removeTag(rootDir: string, name: string, tag: string): Promise<void> {
+  const path = tagFile(rootDir, name, tag);
+  if ((await unlessMissing(unlink(path).then(() => true))) === undefined) throw manifestUnknown(tag);
+  await syncDir(dirname(path));
+}
+
+/** In no order. */
+export const readTags = async (rootDir: string, name: string): Promise<readonly string[]> =>
+  ((await unlessMissing(readdir(tagsDir(rootDir, name)))) ?? []).filter((tag) => isTag(tag));
+
+/** A repository is there from its first manifest on, also when it has none any more. */
+export const hasRepository = async (rootDir: string, name: string): Promise<boolean> =>
+  (await unlessMissing(stat(manifestsDir(rootDir, name)))) !== undefined;
+
+/** Makes the place for a repository's manifests and tags. */
+export async function makeRepository(rootDir: string, name: string): Promise<void> {
+  await makeDurableDir(manifestsDir(rootDir, name));
+}
+
+/** Digests of a repository's manifests, in no order. */
+export async function* manifestDigests(rootDir: string, name: string): AsyncGenerator<Digest> {
+  for (const algorithm of ['sha256', 'sha512']) {
+    const dir = await unlessMissing(opendir(join(manifestsDir(rootDir, name), algorithm)));
+    if (dir === undefined) continue;
+    for await (const { name: hex } of dir) {
+      const digest = `${algorithm}:${hex}`;
+      if (isDigest(digest)) yield digest;
+    }
+  }
+}
+
+interface ReferrerFile extends Omit<Referrer, 'annotations'> {
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+const formatReferrer = ({ annotations, ...referrer }: Referrer): string =>
+  JSON.stringify({ ...referrer, annotations: Object.fromEntries(annotations) } satisfies ReferrerFile);
+
+function parseReferrer(text: string): Referrer {
+  const { mediaType, digest, sizeBytes, artifactType, annotations } = JSON.parse(text) as ReferrerFile;
+  return { mediaType, digest, sizeBytes, artifactType, annotations: new Map(Object.entries(annotations)) };
+}
+
+export async function readReferrers(rootDir: string, name: string, subject: Digest): Promise<readonly Referrer[]> {
+  const dir = referrersDir(rootDir, name, subject);
+  const referrers: Referrer[] = [];
+  await forEach((await unlessMissing(readdir(dir))) ?? [], async (fileName) => {
+    const digest = digestOfFileName(fileName);
+    if (digest === undefined || !(await hasRecord(rootDir, { name, digest }))) return;
+    const text = await unlessMissing(readFile(join(dir, fileName), 'utf8'));
+    if (text !== undefined) referrers.push(parseReferrer(text));
+  });
+  return referrers.sort((a, b) => compareBytes(a.digest, b.digest));
+}
+
+/** Does something for each of many, a few at once. */
+export async function forEach<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of rest) await act(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, items.length) }, worker));
+}

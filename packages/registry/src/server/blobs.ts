@@ -1,0 +1,99 @@
+import { pipeline } from 'node:stream/promises';
+
+import type { Digest } from '../names.ts';
+import { parseRange } from '../ranges.ts';
+import type { ByteRange } from '../ranges.ts';
+import type { OpenBlob } from '../storage.ts';
+import { sendEmpty } from './answer.ts';
+import type { Headers } from './answer.ts';
+import type { Exchange } from './context.ts';
+import { Stall } from './stall.ts';
+
+export interface BlobTarget {
+  readonly name: string;
+  readonly digest: Digest;
+}
+
+/** What is named by its digest never changes. */
+const FOREVER = 'private, max-age=31536000, immutable';
+
+/** Whether `If-None-Match` names what we have. */
+export const isKnown = ({ request }: Exchange, digest: Digest): boolean =>
+  (request.headers['if-none-match'] ?? '')
+    .split(',')
+    .map((tag) => tag.trim().replace(/^W\//, ''))
+    .some((tag) => tag === '*' || tag === `"${digest}"`);
+
+const blobHeaders = (digest: Digest): Headers => ({
+  'Content-Type': 'application/octet-stream',
+  'Docker-Content-Digest': digest,
+  'Accept-Ranges': 'bytes',
+  ETag: `"${digest}"`,
+  'Cache-Control': FOREVER,
+});
+
+/** end-2, HEAD */
+export async function statBlob(exchange: Exchange, { name, digest }: BlobTarget): Promise<void> {
+  const { sizeBytes } = await exchange.storage.statBlob(name, digest, { signal: exchange.signal });
+  if (isKnown(exchange, digest)) sendEmpty(exchange, 304, blobHeaders(digest));
+  else sendEmpty(exchange, 200, { ...blobHeaders(digest), 'Content-Length': sizeBytes });
+}
+
+/** end-2, GET */
+export async function readBlob(exchange: Exchange, { name, digest }: BlobTarget): Promise<void> {
+  const { storage, signal } = exchange;
+  const blob = await storage.openBlob(name, digest, { signal });
+  let taken = false;
+  try {
+    if (isKnown(exchange, digest)) {
+      sendEmpty(exchange, 304, blobHeaders(digest));
+      return;
+    }
+    const range = wantedRange(exchange, digest, blob);
+    writeBlobHead(exchange, { digest, blob, range });
+    if (blob.sizeBytes === 0) {
+      exchange.response.end();
+      return;
+    }
+    taken = true;
+    await send(exchange, blob, range);
+  } finally {
+    if (!taken) await blob.close();
+  }
+}
+
+function wantedRange({ request }: Exchange, digest: Digest, { sizeBytes }: OpenBlob): ByteRange | undefined {
+  const condition = request.headers['if-range'];
+  if (condition !== undefined && condition !== `"${digest}"`) return undefined;
+  return parseRange(request.headers.range, sizeBytes);
+}
+
+interface BlobAnswer {
+  readonly digest: Digest;
+  readonly blob: OpenBlob;
+  readonly range: ByteRange | undefined;
+}
+
+function writeBlobHead({ response }: Exchange, { digest, blob, range }: BlobAnswer): void {
+  const { sizeBytes } = blob;
+  response.writeHead(range === undefined ? 200 : 206, {
+    ...blobHeaders(digest),
+    'Content-Length': range === undefined ? sizeBytes : range.last - range.first + 1,
+    ...(range === undefined ? {} : { 'Content-Range': `bytes ${range.first}-${range.last}/${String(sizeBytes)}` }),
+  });
+}
+
+/** From the file to the socket, as fast as the reader takes it; a reader that takes nothing is dropped. */
+async function send({ response, limits, signal }: Exchange, blob: OpenBlob, range?: ByteRange): Promise<void> {
+  using stall = new Stall(limits.stallTimeoutMs);
+  response.on('drain', () => stall.touch());
+  const stream = blob.stream(range);
+  stream.on('data', () => stall.touch());
+  await pipeline(stream, response, { signal: AbortSignal.any([signal, stall.signal]) });
+}
+
+/** end-10 */
+export async function deleteBlob(exchange: Exchange, { name, digest }: BlobTarget): Promise<void> {
+  await exchange.storage.deleteBlob(name, digest, { signal: exchange.signal });
+  sendEmpty(exchange, 202);
+}

@@ -1,0 +1,25 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import type { RegistryStorage } from '../storage.ts';
+
+/** What bounds a request. */
+export interface RegistryLimits {
+  /** A body or its reader that does nothing for so long is given up. Default 60 000. */
+  readonly stallTimeoutMs: number;
+  /** A larger manifest gets a 413. Default 4 MiB. */
+  readonly manifestMaxBytes: number;
+  /** A larger blob gets a 413. Default: no limit. */
+  readonly blobMaxBytes: number;
+  /** The most entries of one page of a list; more come by its `Link`. Default 10 000. */
+  readonly pageMaxEntries: number;
+}
+
+/** One request with all that its handler needs. */
+export interface Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly storage: RegistryStorage;
+  readonly limits: RegistryLimits;
+  /** Aborts when the client goes away or the registry is closed. */
+  readonly signal: AbortSignal;
+}
