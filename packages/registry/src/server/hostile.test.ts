@@ -1,0 +1,107 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
+import type { Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+
+import { isRegistryError } from '../errors.ts';
+import { openFileSystemStorage } from '../filesystem/storage.ts';
+import type { RegistryStorage } from '../storage.ts';
+import { serveRegistry } from './serve.ts';
+import type { RegistryServer } from './serve.ts';
+
+const stallTimeoutMs = 200;
+let rootDir: string;
+let storage: RegistryStorage;
+let server: RegistryServer;
+const failures: unknown[] = [];
+
+beforeEach(async () => {
+  rootDir = await mkdtemp(join(tmpdir(), 'tsc-registry-'));
+  storage = await openFileSystemStorage(rootDir);
+  failures.length = 0;
+  server = await serveRegistry({
+    listen: '127.0.0.1:0',
+    rootDir,
+    limits: { stallTimeoutMs, blobMaxBytes: 1000 },
+    onFailure: (failure) => failures.push(failure),
+  });
+});
+afterEach(async () => {
+  await server.close();
+  await rm(rootDir, { recursive: true });
+});
+
+const open = (): Socket => connect(Number(new URL(server.url).port), '127.0.0.1');
+
+/** All that comes until the other side ends. */
+async function readToEnd(socket: Socket): Promise<string> {
+  let text = '';
+  for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString('latin1');
+  return text;
+}
+
+describe('clients that misbehave', () => {
+  test('a body that stops arriving is a 408, and its upload keeps what came', async () => {
+    const id = await storage.startUpload('a', 'sha256');
+    const socket = open();
+    socket.write(`PATCH /v2/a/blobs/uploads/${id} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n12345`);
+    expect(await readToEnd(socket)).toMatch(/^HTTP\/1\.1 408 [^]*BLOB_UPLOAD_INVALID/);
+    expect(await storage.uploadedBytes({ name: 'a', id })).toBe(5);
+    expect(failures).toEqual([]);
+  });
+
+  test('a client that goes away in the middle leaves an upload that can go on', async () => {
+    const id = await storage.startUpload('a', 'sha256');
+    const socket = open();
+    socket.write(`PATCH /v2/a/blobs/uploads/${id} HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n12345`);
+    while ((await storage.uploadedBytes({ name: 'a', id })) < 5) await new Promise((resolve) => setTimeout(resolve, 2));
+    socket.destroy();
+    const body = new Blob(['67890']).stream();
+    // The server learns of it a little later than we do; a storage of another process waits for it.
+    expect(await storage.appendUpload({ name: 'a', id }, { offset: 5, body })).toBe(10);
+    expect(failures).toEqual([]);
+  });
+
+  test('a blob that is too large is a 413, announced or not', async () => {
+    const announced = await fetch(`${server.url}/v2/a/blobs/uploads/?digest=sha256:${'0'.repeat(64)}`, {
+      method: 'POST',
+      body: new Uint8Array(2000),
+    });
+    expect(announced.status).toBe(413);
+    const streamed = await fetch(`${server.url}/v2/a/blobs/uploads/${await storage.startUpload('a', 'sha256')}`, {
+      method: 'PATCH',
+      body: new Blob([new Uint8Array(2000)]).stream(),
+      duplex: 'half',
+    });
+    expect(streamed.status).toBe(413);
+  });
+
+  test('headers that are too large are refused', async () => {
+    const socket = open();
+    socket.write(`GET /v2/ HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`);
+    expect(await readToEnd(socket)).toMatch(/^HTTP\/1\.1 431 /);
+  });
+
+  test.each(['0.0.0.0:0', '192.0.2.1:5000', ':5000', '127.0.0.1', 'localhost:x'])(
+    '%s is not listened on',
+    async (listen) => {
+      const error = await serveRegistry({ listen, rootDir }).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      expect(isRegistryError(error) && error.code).toBe('DENIED');
+    },
+  );
+
+  test('a registry that is read-only, or deletes nothing, says 405', async () => {
+    await using fixed = await serveRegistry({ listen: '127.0.0.1:0', rootDir, readOnly: true });
+    expect((await fetch(`${fixed.url}/v2/a/blobs/uploads/`, { method: 'POST' })).status).toBe(405);
+    expect((await fetch(`${fixed.url}/v2/`)).status).toBe(200);
+    await using kept = await serveRegistry({ listen: '127.0.0.1:0', rootDir, deletable: false });
+    expect((await fetch(`${kept.url}/v2/a/manifests/v1`, { method: 'DELETE' })).status).toBe(405);
+    expect((await fetch(`${kept.url}/v2/a/blobs/uploads/`, { method: 'POST' })).status).toBe(202);
+  });
+});
