@@ -14,7 +14,7 @@ import { contentFile, linkFile, sweptFile } from './layout.ts';
 /** Reads of this size keep a socket busy and memory low. */
 const READ_BYTES = 256 * 1024;
 /** A blob that was asked for within this time needn't be marked as needed again. */
-const FRESH_MS = 60_000;
+const FRESH_MS = 1000;
 
 export const blobUnknown = (digest: Digest): RegistryError =>
   new RegistryError('BLOB_UNKNOWN', 'blob unknown to repository', { detail: { digest } });
