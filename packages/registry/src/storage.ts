@@ -108,7 +108,8 @@ export interface GarbageStorage {
   removeStaleUploads(maxAgeMs: number, options?: StorageCall): Promise<number>;
   /**
    * Takes from repositories the blobs that no manifest there refers to, and removes the content that no repository has.
-   * What was pushed, mounted or asked for in the last `graceMs` stays: its manifest may be on its way.
+   * What was pushed, mounted or asked for in the last `graceMs` stays: its manifest may be on its way. So it
+   * must be longer than a push takes between a blob and its manifest; 0 is for when nobody pushes.
    */
   collectGarbage(graceMs: number, options?: StorageCall): Promise<GarbageReport>;
 }

@@ -31,6 +31,9 @@ async function* repositories(rootDir: string, prefix = ''): AsyncGenerator<strin
   for (const { name } of entries) if (isName(name)) yield* repositories(rootDir, `${prefix}${name}/`);
 }
 
+/** What happened later is too young. Files' times have fractions of a millisecond, our clock has not: it is rounded up. */
+const cutoffOf = (graceMs: number): number => Date.now() + 1 - graceMs;
+
 /** What the manifests of a repository need, `seen` being those that were read before. */
 async function mark(rootDir: string, name: string, seen: Map<Digest, readonly Digest[]>): Promise<ReadonlySet<Digest>> {
   for await (const digest of manifestDigests(rootDir, name)) {
@@ -64,7 +67,7 @@ async function needsOf(rootDir: string, name: string, digest: Digest): Promise<r
  * same time either finds its blob missing before it is acknowledged, or keeps it.
  */
 async function sweepRepository({ rootDir, graceMs, signal }: CollectOptions, name: string): Promise<number> {
-  const cutoffMs = Date.now() - graceMs;
+  const cutoffMs = cutoffOf(graceMs);
   const seen = new Map<Digest, readonly Digest[]>();
   const needed = await mark(rootDir, name, seen);
   const aside: Digest[] = await readSwept(rootDir, name);
@@ -105,7 +108,7 @@ async function readSwept(rootDir: string, name: string): Promise<Digest[]> {
  * own keeps a file; the next push of the same bytes is then kept a second time.
  */
 async function sweepContents({ rootDir, graceMs, signal }: CollectOptions): Promise<readonly number[]> {
-  const cutoffMs = Date.now() - graceMs;
+  const cutoffMs = cutoffOf(graceMs);
   const removed: number[] = [];
   for (const algorithm of await readdir(blobsDir(rootDir))) {
     for (const shard of await readdir(join(blobsDir(rootDir), algorithm))) {
