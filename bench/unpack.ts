@@ -12,8 +12,8 @@
 // On a busy machine a process waits for its turn, and calls that "blocked" too.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createReadStream, mkdirSync, rmSync } from 'node:fs';
-import { cpus, release } from 'node:os';
+import { createReadStream, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpus, release, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
@@ -25,6 +25,7 @@ import type { Contender } from './contender.ts';
 import { median } from './report.ts';
 import { measure } from './rounds.ts';
 
+const LAYER = 'TSC_BENCH_LAYER';
 const PACKAGES = 'perl,python3-minimal,vim-tiny,git,ca-certificates,curl,man-db,manpages-dev';
 const XATTRS = ['--xattrs', '--xattrs-include=*', '--numeric-owner'];
 const DISK_SIZE = '4G';
@@ -160,18 +161,17 @@ function report(rows: readonly (Row & { readonly samples: readonly number[] })[]
 }
 
 interface BenchOptions {
-  readonly layer: string | undefined;
+  readonly layer: string;
   readonly samples: number;
   readonly here: boolean;
 }
 
-async function bench(dir: string, { layer: given, samples, here }: BenchOptions): Promise<void> {
+async function bench(dir: string, { layer, samples, here }: BenchOptions): Promise<void> {
   const interrupted = new AbortController();
   process.once('SIGINT', () => {
     interrupted.abort();
   });
   console.log(`Linux ${release()}, ${String(cpus().length)} CPUs, Node ${process.version}, ${version('tar')}`);
-  const layer = given ?? makeLayer(dir);
   const target = here ? dir : mountDisk(dir);
   await check(layer, target);
   const rows = rowsFor(layer, target);
@@ -189,5 +189,19 @@ const { values } = parseArgs({
     here: { type: 'boolean', default: false },
   },
 });
-const dir = await enterArena();
-if (dir !== undefined) await bench(dir, { ...values, layer: values.layer, samples: Number(values.samples) });
+
+/** The layer is made where there is a network, so before the arena is entered, where this program runs again. */
+async function benchInArena(): Promise<void> {
+  using undo = new DisposableStack();
+  const made =
+    process.env[LAYER] ?? values.layer ?? makeLayer(undo.adopt(mkdtempSync(join(tmpdir(), 'tsc-bench-')), remove));
+  process.env[LAYER] = made;
+  const dir = await enterArena();
+  if (dir !== undefined) await bench(dir, { layer: made, samples: Number(values.samples), here: values.here });
+}
+
+const remove = (dir: string): void => {
+  rmSync(dir, { recursive: true, force: true });
+};
+
+await benchInArena();
