@@ -8,13 +8,8 @@ import { registryHost } from './host-name.ts';
 import { proxyFor } from './proxy.ts';
 import type { RegistriesConfig, RegistryHost } from './registries-config.ts';
 import { tlsOptions, type TlsOptions } from './tls.ts';
+import { undiciPool, undiciProxyAgent, undiciRequest } from './undici.ts';
 import { isStream, watchUpload } from './upload-watch.ts';
-
-/**
- * Loaded at the first request: most of those who import this package never make one. The default export, since the names
- * of a CommonJS module are lost when it is bundled.
- */
-const undici = async (): Promise<typeof import('undici')> => (await import('undici')).default;
 
 /** How long to wait, every member set. */
 export interface Timeouts {
@@ -73,9 +68,10 @@ export class Transport {
       ? watchUpload(request.body, stallMs, request.signal)
       : { body: request.body, signal: request.signal, watch: undefined };
     try {
-      const { request: send } = await undici();
-      const answer = await send(url, {
-        dispatcher,
+      const send = await undiciRequest();
+      const answer = await send.call(dispatcher, {
+        origin: url.origin,
+        path: `${url.pathname}${url.search}`,
         method: request.method,
         headers: request.headers,
         body: (body ?? null) as Buffer | null,
@@ -124,8 +120,11 @@ export class Transport {
       keepAliveTimeout: KEEP_ALIVE_MS,
       allowH2: false,
     };
-    const { Pool, ProxyAgent } = await undici();
-    if (proxy === undefined) return new Pool(url.origin, { ...common, connect: { ...tls, timeout: connectMs } });
+    if (proxy === undefined) {
+      const Pool = await undiciPool();
+      return new Pool(url.origin, { ...common, connect: { ...tls, timeout: connectMs } });
+    }
+    const ProxyAgent = await undiciProxyAgent();
     return new ProxyAgent({ ...common, uri: proxy.href, requestTls: namedTls(url, tls) });
   }
 }
