@@ -40,11 +40,9 @@ const node = () => (existsSync(toolNode) ? toolNode : process.execPath);
 
 /** The toolchain: Node 24 unless the one that runs this is as recent, and pnpm. */
 function bringTools() {
-  const wanted = [
-    ...(nodeIsRecent() || existsSync(toolNode) ? [] : [`node@${NODE_MAJOR}`]),
-    ...(existsSync(toolPnpm) ? [] : [`pnpm@${PNPM_VERSION}`]),
-  ];
-  if (wanted.length === 0) return;
+  if ((nodeIsRecent() || existsSync(toolNode)) && existsSync(toolPnpm)) return;
+  // Both, even where one is there: npm takes away what it isn't told of.
+  const wanted = [...(nodeIsRecent() ? [] : [`node@${NODE_MAJOR}`]), `pnpm@${PNPM_VERSION}`];
   console.log(`bringing ${wanted.join(' and ')} into .tools/`);
   run('npm', ['install', '--prefix', tools, '--no-save', '--no-audit', '--no-fund', ...wanted], { quiet: true });
   if (!nodeIsRecent() && !existsSync(toolNode))
