@@ -1,19 +1,17 @@
-import type { Engine } from '@tsc/engine';
 import { pullImage } from '@tsc/image';
-import type { Platform, RegistryClient } from '@tsc/image';
 
-import { defineCommand, withEngine } from '../command.ts';
+import { defineCommand } from '../command.ts';
 import type { Command } from '../command.ts';
 import { failed } from '../errors.ts';
 import { text, toggle } from '../flags/flag.ts';
-import { note, printLine } from '../output.ts';
+import { printLine } from '../output.ts';
 import { followPull, pullSummary } from '../progress/pull.ts';
 import { openView, silentView } from '../progress/view.ts';
-import { withRegistries } from '../registry/client.ts';
 import { contentTrustFlag, refuseContentTrust } from '../registry/content-trust.ts';
+import { transfer } from '../registry/transfer.ts';
+import type { TransferMeans } from '../registry/transfer.ts';
 import { readPlatform, readReference, refuseTag } from '../request/reference.ts';
 import type { WrittenReference } from '../request/reference.ts';
-import { abortOnSignal } from '../terminal/signals.ts';
 
 export const command: Command = defineCommand({
   usage: '[OPTIONS] NAME[:TAG|@DIGEST]',
@@ -32,39 +30,23 @@ export const command: Command = defineCommand({
     const written = readReference(name);
     if (values['all-tags']) refuseTag(written);
     const platform = readPlatform(values.platform);
-    return withEngine(surroundings, (engine) =>
-      withRegistries(async (client) => {
-        using abort = abortOnSignal();
-        const means = { images: engine.images, client, platform, quiet: values.quiet, signal: abort.signal };
-        try {
-          await (values['all-tags'] ? pullAllTags(written, means) : pullOne(written, means));
-          return 0;
-        } catch (error) {
-          if (abort.exitCode === undefined) throw error;
-          note('tsc: interrupted: what has arrived is kept, and the next pull goes on from there');
-          return abort.exitCode;
-        }
-      }),
-    );
+    return await transfer(surroundings, {
+      platform,
+      quiet: values.quiet,
+      interrupted: 'what has arrived is kept, and the next pull goes on from there',
+      run: (means) => (values['all-tags'] ? pullAllTags(written, means) : pullOne(written, means)),
+    });
   },
 });
 
-interface Means {
-  readonly images: Engine['images'];
-  readonly client: RegistryClient;
-  readonly platform: Platform | undefined;
-  readonly quiet: boolean;
-  readonly signal: AbortSignal;
-}
-
-async function pullOne(written: WrittenReference, means: Means): Promise<void> {
+async function pullOne(written: WrittenReference, means: TransferMeans): Promise<void> {
   if (written.nameOnly && !means.quiet) printLine(`Using default tag: ${written.reference.tag ?? ''}`);
   const changed = await pull(written, means);
   finish(written, changed, means.quiet);
 }
 
 /** Every tag that the repository has, one after the other. */
-async function pullAllTags(written: WrittenReference, means: Means): Promise<void> {
+async function pullAllTags(written: WrittenReference, means: TransferMeans): Promise<void> {
   const { reference } = written;
   let changed: boolean | undefined;
   for await (const tag of means.client.repository(reference).tags({ signal: means.signal })) {
@@ -78,7 +60,7 @@ async function pullAllTags(written: WrittenReference, means: Means): Promise<voi
 }
 
 /** Returns whether anything has changed. */
-async function pull({ reference }: WrittenReference, means: Means): Promise<boolean> {
+async function pull({ reference }: WrittenReference, means: TransferMeans): Promise<boolean> {
   const { images, client, platform, signal } = means;
   using view = means.quiet ? silentView : openView(process.stdout);
   const { changed } = await followPull(pullImage(images, client, reference, { platform, signal }), reference, view);

@@ -1,19 +1,18 @@
-import type { Engine } from '@tsc/engine';
 import { formatPlatform, formatRepository, pushImage } from '@tsc/image';
-import type { Platform, RegistryClient, StoredImage } from '@tsc/image';
+import type { Platform, StoredImage } from '@tsc/image';
 
-import { defineCommand, withEngine } from '../command.ts';
+import { defineCommand } from '../command.ts';
 import type { Command } from '../command.ts';
 import { CliError, failed } from '../errors.ts';
 import { text, toggle } from '../flags/flag.ts';
-import { note, printLine } from '../output.ts';
+import { printLine } from '../output.ts';
 import { followPush } from '../progress/push.ts';
 import { openView, silentView } from '../progress/view.ts';
-import { withRegistries } from '../registry/client.ts';
 import { contentTrustFlag, refuseContentTrust } from '../registry/content-trust.ts';
+import { transfer } from '../registry/transfer.ts';
+import type { TransferMeans } from '../registry/transfer.ts';
 import { readPlatform, readReference, refuseTag } from '../request/reference.ts';
 import type { WrittenReference } from '../request/reference.ts';
-import { abortOnSignal } from '../terminal/signals.ts';
 import { splitName } from './image-row.ts';
 
 export const command: Command = defineCommand({
@@ -36,38 +35,22 @@ export const command: Command = defineCommand({
       throw new CliError('CLI_FAILED', 'cannot push a digest reference', { exitCode: 1 });
     }
     const platform = readPlatform(values.platform);
-    return withEngine(surroundings, (engine) =>
-      withRegistries(async (client) => {
-        using abort = abortOnSignal();
-        const means = { images: engine.images, client, platform, quiet: values.quiet, signal: abort.signal };
-        try {
-          await (values['all-tags'] ? pushAllTags(written, means) : pushOne(written, means));
-          return 0;
-        } catch (error) {
-          if (abort.exitCode === undefined) throw error;
-          note('tsc: interrupted: what the registry has already will not be sent again');
-          return abort.exitCode;
-        }
-      }),
-    );
+    return await transfer(surroundings, {
+      platform,
+      quiet: values.quiet,
+      interrupted: 'what the registry has already will not be sent again',
+      run: (means) => (values['all-tags'] ? pushAllTags(written, means) : pushOne(written, means)),
+    });
   },
 });
 
-interface Means {
-  readonly images: Engine['images'];
-  readonly client: RegistryClient;
-  readonly platform: Platform | undefined;
-  readonly quiet: boolean;
-  readonly signal: AbortSignal;
-}
-
-async function pushOne(written: WrittenReference, means: Means): Promise<void> {
+async function pushOne(written: WrittenReference, means: TransferMeans): Promise<void> {
   if (written.nameOnly && !means.quiet) printLine(`Using default tag: ${written.reference.tag ?? ''}`);
   await push([written.familiar], written, means);
   if (means.quiet) printLine(written.full);
 }
 
-async function pushAllTags(written: WrittenReference, means: Means): Promise<void> {
+async function pushAllTags(written: WrittenReference, means: TransferMeans): Promise<void> {
   const { repository } = splitName(written.familiar);
   const names = (await means.images.list()).flatMap((image) => image.names);
   const tagged = names.filter((name) => splitName(name).repository === repository).sort();
@@ -78,7 +61,7 @@ async function pushAllTags(written: WrittenReference, means: Means): Promise<voi
   if (means.quiet) printLine(splitName(written.full).repository);
 }
 
-async function push(names: readonly string[], { reference }: WrittenReference, means: Means): Promise<void> {
+async function push(names: readonly string[], { reference }: WrittenReference, means: TransferMeans): Promise<void> {
   const { images, client, quiet, signal } = means;
   const found = await Promise.all(names.map((name) => images.resolve(name)));
   for (const image of found) requirePlatform(image, means.platform);
