@@ -3,13 +3,12 @@ import { readFileSync } from 'node:fs';
 import type { Descriptor } from '../descriptor.ts';
 import { isDigest, type Digest } from '../digest.ts';
 import { ImageError, isImageError } from '../errors.ts';
+import { REF_NAME } from '../layout/layout-name.ts';
 import { parseIndex, type Index } from '../manifest.ts';
 import { OCI_INDEX } from '../media-types.ts';
 import { replaceFile } from './durable.ts';
 import type { StorePaths } from './paths.ts';
 
-/** The specification's annotation for a name in a layout; ours are whole references, as skopeo and podman read them. */
-export const REF_NAME = 'org.opencontainers.image.ref.name';
 /** The config digest, so that an id is found without reading every manifest. */
 const ID = 'tsc.image.id';
 /** Bytes of the files in each layer, the lowest first: `1024,0,77`. */
@@ -19,7 +18,7 @@ const DIGESTS = 'tsc.image.digests';
 
 const INDEX_MAX_BYTES = 64 * 1024 ** 2;
 
-/** One line of `index.json` that this store wrote: an image, under one of its names or none. */
+/** One line of `index.json` that this store wrote: an image, under one of its names or none. Names are whole references. */
 export interface IndexEntry {
   readonly descriptor: Descriptor;
   readonly id: Digest;
