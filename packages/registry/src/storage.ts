@@ -16,7 +16,8 @@ import type { ByteRange } from './ranges.ts';
  *
  * Errors: {@link RegistryError} with the code of the specification; anything else is the storage's own failure, a 500.
  */
-export interface RegistryStorage extends BlobReader, BlobWriter, ManifestStorage, TagStorage, GarbageStorage {}
+export interface RegistryStorage
+  extends BlobReader, BlobWriter, ManifestStorage, TagStorage, InventoryStorage, GarbageStorage, AsyncDisposable {}
 
 /** Reads blobs. */
 export interface BlobReader {
@@ -33,6 +34,12 @@ export interface BlobReader {
    * @throws {@link RegistryError} `BLOB_UNKNOWN`
    */
   openBlob(name: string, digest: Digest, options?: StorageCall): Promise<OpenBlob>;
+  /**
+   * A URL that the client may read the blob from by itself for some minutes, ranges included; undefined: only through us.
+   *
+   * @throws {@link RegistryError} `BLOB_UNKNOWN`
+   */
+  blobUrl(name: string, digest: Digest, options?: StorageCall): Promise<URL | undefined>;
 }
 
 /** Writes blobs, in pieces that may come from several processes. */
@@ -82,6 +89,8 @@ export interface ManifestStorage {
   /**
    * Stores a manifest with its place among the referrers of its subject, then its tags. A crash in between can leave the
    * manifest without some of them; each is old or new. The same manifest again is a success.
+   *
+   * @throws {@link RegistryError} `DENIED`: an immutable tag is there and names another manifest; nothing was stored then
    */
   writeManifest(name: string, manifest: NewManifest, options?: StorageCall): Promise<void>;
   /** Removes a manifest with its tags. @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
@@ -100,6 +109,44 @@ export interface TagStorage {
   listTags(name: string, page: PageRequest, options?: StorageCall): Promise<Page<string>>;
   /** Names of repositories that have a manifest, in byte order. */
   listRepositories(page: PageRequest, options?: StorageCall): Promise<Page<string>>;
+}
+
+/** Looks through everything, for retention, quotas, scrub and pages. Nothing of it is a snapshot. */
+export interface InventoryStorage {
+  /** Manifests of a repository in no order; none for an unknown one. */
+  listManifests(name: string, options?: StorageCall): AsyncIterable<ManifestEntry>;
+  /** Tags of a repository with what they name, in no order; none for an unknown one. */
+  listTagEntries(name: string, options?: StorageCall): AsyncIterable<TagEntry>;
+  /** Blobs that a repository has, in no order; none for an unknown one. */
+  listBlobs(name: string, options?: StorageCall): AsyncIterable<ContentEntry>;
+  /** Contents, each once, in no order. */
+  listContents(options?: StorageCall): AsyncIterable<ContentEntry>;
+  /**
+   * Reads a content and compares it with its digest. One that is corrupt is taken from every repository and set aside, so
+   * that a client can push it again; nobody is served it from then on.
+   */
+  verifyContent(digest: Digest, options?: StorageCall): Promise<ContentState>;
+}
+
+export type ContentState = 'intact' | 'corrupt' | 'gone';
+
+export interface ManifestEntry extends ManifestInfo {
+  readonly digest: Digest;
+  readonly subject: Digest | undefined;
+  /** When it was pushed last, in milliseconds since the epoch. */
+  readonly pushedAtMs: number;
+}
+
+export interface TagEntry {
+  readonly tag: string;
+  readonly digest: Digest;
+  /** When it was made or moved, in milliseconds since the epoch. */
+  readonly updatedAtMs: number;
+}
+
+export interface ContentEntry {
+  readonly digest: Digest;
+  readonly sizeBytes: number;
 }
 
 /** Gives back the room of what nothing refers to, while others push and pull. */
@@ -170,6 +217,8 @@ export interface NewManifest extends StoredManifest {
   /** Already verified against the bytes. */
   readonly digest: Digest;
   readonly tags: readonly string[];
+  /** Those of `tags` that may be made, and not moved: of two who make one at once, one is refused. */
+  readonly immutableTags?: ReadonlySet<string> | undefined;
   readonly subject: Digest | undefined;
   readonly referrer: Referrer | undefined;
 }

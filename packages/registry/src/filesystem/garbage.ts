@@ -25,7 +25,7 @@ export interface CollectOptions extends StorageCall {
 }
 
 /** Every repository, also one that has blobs only. */
-async function* repositories(rootDir: string, prefix = ''): AsyncGenerator<string> {
+export async function* repositories(rootDir: string, prefix = ''): AsyncGenerator<string> {
   const entries = (await unlessMissing(readdir(join(repositoriesDir(rootDir), prefix), { withFileTypes: true }))) ?? [];
   if (prefix !== '' && entries.some(({ name }) => name === '_blobs')) yield prefix.slice(0, -1);
   for (const { name } of entries) if (isName(name)) yield* repositories(rootDir, `${prefix}${name}/`);

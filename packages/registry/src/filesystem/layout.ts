@@ -28,6 +28,10 @@ export function contentFile(rootDir: string, digest: Digest): string {
   return join(blobsDir(rootDir), algorithm, hex.slice(0, 2), hex);
 }
 
+/** Where scrub puts a content that isn't what its name says. */
+export const corruptFile = (rootDir: string, digest: Digest): string =>
+  join(rootDir, 'corrupt', splitDigest(digest).join('-'));
+
 /** A component of a name begins with a letter or digit, so what begins with `_` is ours. */
 export function repositoryDir(rootDir: string, name: string): string {
   must(isName(name), 'name');

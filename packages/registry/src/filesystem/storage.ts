@@ -8,6 +8,7 @@ import type { RegistryStorage } from '../storage.ts';
 import { mountContent, mountLink, openLink, publishBlob, removeLink, statLink } from './blobs.ts';
 import { makeDurableDir, replaceFile, unlessMissing } from './durable.ts';
 import { collectGarbage } from './garbage.ts';
+import { listBlobs, listContents, listManifests, listTagEntries, verifyContent } from './inventory.ts';
 import { blobsDir, repositoriesDir, temporaryDir, uploadsDir } from './layout.ts';
 import {
   hasRepository,
@@ -63,6 +64,10 @@ export async function openFileSystemStorage(
   return {
     statBlob: (name, digest) => statLink(rootDir, { name, digest }),
     openBlob: (name, digest) => openLink(rootDir, { name, digest }),
+    blobUrl: async (name, digest) => {
+      await statLink(rootDir, { name, digest });
+      return undefined;
+    },
     startUpload: (name, algorithm) => uploads.start(name, algorithm),
     uploadedBytes: (upload) => uploads.sizeBytes(upload),
     appendUpload: (upload, chunk, options) => uploads.append(upload, chunk, options),
@@ -106,8 +111,15 @@ export async function openFileSystemStorage(
       return takePage([...(await readTags(rootDir, name))].sort(compareBytes), page);
     },
     listRepositories: (page) => pageOfRepositories(rootDir, page),
+    listManifests: (name) => listManifests(rootDir, name),
+    listTagEntries: (name) => listTagEntries(rootDir, name),
+    listBlobs: (name) => listBlobs(rootDir, name),
+    listContents: () => listContents(rootDir),
+    verifyContent: (digest, options) => verifyContent(rootDir, digest, options),
     removeStaleUploads: (maxAgeMs) => uploads.removeStale(maxAgeMs),
     collectGarbage: (graceMs, { signal } = {}) => collectGarbage({ rootDir, graceMs, signal }),
+    // Nothing is held open between calls.
+    [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }
 
