@@ -1,3 +1,6 @@
+export { EVERYBODY } from './access/access.ts';
+export type { AccessControl, Action, Identity, Need } from './access/access.ts';
+export { needsOf } from './access/needs.ts';
 export { errorBody, isRegistryError, RegistryError } from './errors.ts';
 export type { ErrorBody, RegistryErrorCode, RegistryErrorDetails } from './errors.ts';
 export { openFileSystemStorage } from './filesystem/storage.ts';
@@ -8,9 +11,13 @@ export { compareBytes, formatNextLink, parsePage, takePage } from './pagination.
 export type { Page, PageRequest } from './pagination.ts';
 export { checkChunkFollows, formatReceived, parseChunkRange, parseRange } from './ranges.ts';
 export type { ByteRange } from './ranges.ts';
+export type { RepositoryPolicy } from './policy/policy.ts';
 export { parseRoute } from './routes.ts';
 export type { Route } from './routes.ts';
 export type { RegistryLimits } from './server/context.ts';
+export type { Endpoint, EndpointExchange } from './server/endpoint.ts';
+export type { EventOrigin, EventSubject, RegistryEvent, RequestRecord } from './server/events.ts';
+export type { RequestLimiter } from './server/limiter.ts';
 export { createRegistry } from './server/registry.ts';
 export type { Registry, RegistryOptions } from './server/registry.ts';
 export { serveRegistry } from './server/serve.ts';

@@ -64,13 +64,18 @@ const TAGS_MAX = 100;
  * slash or `..` can't make a part mean another one; the walk is linear in the length of the URL.
  *
  * @param url - the request target as it arrived: path and query, without scheme and host
+ * @param namespaces - prefixes of names by the value of `?ns=`; one that isn't there is ignored, as the specification wants it
  * @returns the route, or the error to answer with: 404 for what is no endpoint, 405 with `Allow` for a wrong method
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md#endpoints
  * @example parseRoute('GET', '/v2/library/alpine/manifests/3.22')
  */
-export function parseRoute(method: string, url: string): Route | RegistryError {
+export function parseRoute(
+  method: string,
+  url: string,
+  namespaces?: ReadonlyMap<string, string>,
+): Route | RegistryError {
   try {
-    return route(method.toUpperCase(), url);
+    return route(method.toUpperCase(), url, namespaces);
   } catch (error) {
     if (isRegistryError(error)) return error;
     throw error;
@@ -85,7 +90,7 @@ interface Request {
 
 const notFound = (): RegistryError => new RegistryError('NAME_UNKNOWN', 'no such endpoint', { status: 404 });
 
-function route(method: string, url: string): Route {
+function route(method: string, url: string, namespaces?: ReadonlyMap<string, string>): Route {
   if (url.length > URL_MAX) throw new RegistryError('NAME_INVALID', 'the URL is too long', { status: 414 });
   const mark = url.indexOf('?');
   const path = mark < 0 ? url : url.slice(0, mark);
@@ -99,7 +104,8 @@ function route(method: string, url: string): Route {
   if (rest.length === 1 && rest[0] === '_catalog') {
     return pick(method, { GET: () => ({ type: 'catalog', page: parsePage(query) }) });
   }
-  return repositoryRoute(method, rest, query);
+  const prefix = namespaces?.get(query.get('ns') ?? '');
+  return repositoryRoute(method, prefix === undefined ? rest : [...prefix.split('/'), ...rest], query);
 }
 
 /** A name has slashes of its own, so an endpoint is known by its end. */

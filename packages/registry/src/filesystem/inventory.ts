@@ -10,7 +10,16 @@ import type { Digest } from '../names.ts';
 import type { ContentEntry, ContentState, ManifestEntry, StorageCall, TagEntry } from '../storage.ts';
 import { unlessMissing } from './durable.ts';
 import { repositories } from './garbage.ts';
-import { blobsDir, contentFile, corruptFile, linkFile, linksDir, manifestFile, splitDigest, tagFile } from './layout.ts';
+import {
+  blobsDir,
+  contentFile,
+  corruptFile,
+  linkFile,
+  linksDir,
+  manifestFile,
+  splitDigest,
+  tagFile,
+} from './layout.ts';
 import { manifestDigests, readRecord, readTags, resolveTag } from './manifests.ts';
 
 async function unlessUnknown<T>(call: Promise<T>): Promise<T | undefined> {

@@ -1,8 +1,13 @@
-import type { ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { finished } from 'node:stream/promises';
 
 import { errorBody, RegistryError } from '../errors.ts';
-import type { Exchange } from './context.ts';
+
+/** The two ends of an answer. */
+export interface Answering {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
 
 export type Headers = Readonly<Record<string, string | number | readonly string[]>>;
 
@@ -11,22 +16,22 @@ const DISCARD_BYTES = 1024 * 1024;
 const DISCARD_MS = 2000;
 
 /** Answers without a body. */
-export function sendEmpty({ response }: Exchange, status: number, headers: Headers = {}): void {
+export function sendEmpty({ response }: Answering, status: number, headers: Headers = {}): void {
   writeHead(response, status, { ...(status === 204 || status === 304 ? {} : { 'Content-Length': 0 }), ...headers });
   response.end();
 }
 
 /** Answers with bytes, or for HEAD with what would come with them. */
-export function sendBytes({ request, response }: Exchange, bytes: Uint8Array, headers: Headers): void {
+export function sendBytes({ request, response }: Answering, bytes: Uint8Array, headers: Headers): void {
   writeHead(response, 200, { 'Content-Length': bytes.byteLength, ...headers });
   response.end(request.method === 'HEAD' ? undefined : bytes);
 }
 
-export const sendJson = (exchange: Exchange, value: unknown, headers: Headers = {}): void =>
+export const sendJson = (exchange: Answering, value: unknown, headers: Headers = {}): void =>
   sendBytes(exchange, Buffer.from(JSON.stringify(value)), { 'Content-Type': 'application/json', ...headers });
 
 /** Answers with an error as the specification writes it. Nothing happens when an answer has begun: then it is cut off. */
-export async function sendError(exchange: Exchange, error: RegistryError): Promise<void> {
+export async function sendError(exchange: Answering, error: RegistryError): Promise<void> {
   const { request, response } = exchange;
   if (response.headersSent || response.destroyed) {
     response.destroy();
@@ -45,7 +50,7 @@ export async function sendError(exchange: Exchange, error: RegistryError): Promi
 }
 
 /** Closing a socket while bytes arrive takes back what was sent through it, so some more are let in. */
-async function discardRest({ request, response }: Exchange): Promise<void> {
+async function discardRest({ request, response }: Answering): Promise<void> {
   let bytes = 0;
   const stop = (): void => void request.destroy();
   const timer = setTimeout(stop, DISCARD_MS);

@@ -51,12 +51,12 @@ export async function readBlob(exchange: Exchange, { name, digest }: BlobTarget)
     }
     const range = wantedRange(exchange, digest, blob);
     writeBlobHead(exchange, { digest, blob, range });
-    if (blob.sizeBytes === 0) {
-      exchange.response.end();
-      return;
+    if (blob.sizeBytes === 0) exchange.response.end();
+    else {
+      taken = true;
+      await send(exchange, blob, range);
     }
-    taken = true;
-    await send(exchange, blob, range);
+    exchange.emit({ type: 'pull', object: 'blob', name, digest, sizeBytes: blob.sizeBytes });
   } finally {
     if (!taken) await blob.close();
   }
@@ -95,5 +95,6 @@ async function send({ response, limits, signal }: Exchange, blob: OpenBlob, rang
 /** end-10 */
 export async function deleteBlob(exchange: Exchange, { name, digest }: BlobTarget): Promise<void> {
   await exchange.storage.deleteBlob(name, digest, { signal: exchange.signal });
+  exchange.emit({ type: 'delete', object: 'blob', name, digest });
   sendEmpty(exchange, 202);
 }

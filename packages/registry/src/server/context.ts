@@ -1,6 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import type { Identity } from '../access/access.ts';
+import type { RepositoryPolicy } from '../policy/policy.ts';
 import type { RegistryStorage } from '../storage.ts';
+import type { EventSubject } from './events.ts';
 
 /** What bounds a request. */
 export interface RegistryLimits {
@@ -20,6 +23,11 @@ export interface Exchange {
   readonly response: ServerResponse;
   readonly storage: RegistryStorage;
   readonly limits: RegistryLimits;
+  readonly policy: RepositoryPolicy;
+  /** Who asks; that they may is settled. */
+  readonly identity: Identity;
+  /** Tells what has happened, once it has. */
+  readonly emit: (event: EventSubject) => void;
   /** Aborts when the client goes away or the registry is closed. */
   readonly signal: AbortSignal;
 }

@@ -25,10 +25,12 @@ export async function listTags(exchange: Exchange, name: string, page: PageReque
   sendJson(exchange, { name, tags: entries }, nextHeader(`/v2/${name}/tags/list`, next, page));
 }
 
+/** A page can be shorter than was asked for, even empty, where the client may not know of all; its `Link` leads on. */
 export async function listRepositories(exchange: Exchange, page: PageRequest): Promise<void> {
-  const { storage, signal } = exchange;
+  const { storage, identity, signal } = exchange;
   const { entries, next } = await storage.listRepositories(bounded(exchange, page), { signal });
-  sendJson(exchange, { repositories: entries }, nextHeader('/v2/_catalog', next, page));
+  const repositories = entries.filter((name) => identity.mayPull(name));
+  sendJson(exchange, { repositories }, nextHeader('/v2/_catalog', next, page));
 }
 
 export interface ReferrersQuery {

@@ -56,6 +56,10 @@ export async function readManifest(
   };
   if (isKnown(exchange, digest)) sendEmpty(exchange, 304, headers);
   else sendBytes(exchange, bytes, headers);
+  if (target.head) return;
+  const tags = target.reference.type === 'tag' ? [target.reference.tag] : [];
+  const { name } = target;
+  exchange.emit({ type: 'pull', object: 'manifest', name, digest, mediaType, sizeBytes: bytes.byteLength, tags });
 }
 
 export interface ManifestPush extends ManifestTarget {
@@ -64,7 +68,7 @@ export interface ManifestPush extends ManifestTarget {
 
 /** end-7a, end-7b */
 export async function writeManifest(exchange: Exchange, { name, reference, tags }: ManifestPush): Promise<void> {
-  const { request, storage, limits, signal } = exchange;
+  const { request, storage, limits, policy, signal } = exchange;
   const bytes = await readWhole(exchange, limits.manifestMaxBytes);
   const digest = digestOf(bytes, reference);
   const document = parseManifestDocument(bytes, request.headers['content-type']);
@@ -72,7 +76,11 @@ export async function writeManifest(exchange: Exchange, { name, reference, tags 
   const { mediaType, subject } = document;
   const referrer = subject === undefined ? undefined : referrerOf(document, digest, bytes.byteLength);
   const allTags = reference.type === 'tag' ? [reference.tag] : tags;
-  await storage.writeManifest(name, { mediaType, bytes, digest, tags: allTags, subject, referrer }, { signal });
+  const immutableTags = new Set(allTags.filter((tag) => policy.isImmutable(name, tag)));
+  const manifest = { mediaType, bytes, digest, tags: allTags, immutableTags, subject, referrer };
+  await storage.writeManifest(name, manifest, { signal });
+  const sizeBytes = bytes.byteLength;
+  exchange.emit({ type: 'push', object: 'manifest', name, digest, mediaType, sizeBytes, tags: allTags });
   sendEmpty(exchange, 201, {
     Location: `/v2/${name}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
@@ -135,7 +143,12 @@ async function isThere(call: Promise<unknown>): Promise<boolean> {
 /** end-9 */
 export async function deleteManifest(exchange: Exchange, { name, reference }: ManifestTarget): Promise<void> {
   const { storage, signal } = exchange;
-  if (reference.type === 'tag') await storage.deleteTag(name, reference.tag, { signal });
-  else await storage.deleteManifest(name, reference.digest, { signal });
+  if (reference.type === 'tag') {
+    await storage.deleteTag(name, reference.tag, { signal });
+    exchange.emit({ type: 'delete', object: 'tag', name, tag: reference.tag });
+  } else {
+    await storage.deleteManifest(name, reference.digest, { signal });
+    exchange.emit({ type: 'delete', object: 'manifest', name, digest: reference.digest });
+  }
   sendEmpty(exchange, 202);
 }

@@ -1,12 +1,22 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 
+import { EVERYBODY } from '../access/access.ts';
+import type { AccessControl } from '../access/access.ts';
+import { needsOf } from '../access/needs.ts';
 import { isRegistryError, RegistryError } from '../errors.ts';
+import { NO_POLICY } from '../policy/policy.ts';
+import type { RepositoryPolicy } from '../policy/policy.ts';
 import { parseRoute } from '../routes.ts';
 import type { Route } from '../routes.ts';
 import type { RegistryStorage } from '../storage.ts';
 import { sendError, sendJson } from './answer.ts';
 import { deleteBlob, readBlob, statBlob } from './blobs.ts';
 import type { Exchange, RegistryLimits } from './context.ts';
+import { Conversation } from './conversation.ts';
+import { findEndpoint } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { EventSubject, RegistryEvent, RequestRecord } from './events.ts';
+import type { RequestLimiter } from './limiter.ts';
 import { listReferrers, listRepositories, listTags } from './lists.ts';
 import { deleteManifest, readManifest, writeManifest } from './manifests.ts';
 import {
@@ -34,7 +44,21 @@ export interface RegistryOptions {
   readonly deletable?: boolean | undefined;
   /** Refuses everything that changes something with a 405. Default false. */
   readonly readOnly?: boolean | undefined;
-  /** Told of failures that clients see as a 500: a full disk, a file that can't be read. */
+  /** Who may do what. Default: everybody everything. */
+  readonly access?: AccessControl | undefined;
+  /** How often one may ask. Default: as often as one likes. */
+  readonly limiter?: RequestLimiter | undefined;
+  /** Immutable tags and quotas. Default: none. */
+  readonly policy?: RepositoryPolicy | undefined;
+  /** What else is served, beside `/v2/`. */
+  readonly endpoints?: readonly Endpoint[] | undefined;
+  /** The prefix of names that `?ns=` stands for, by its value: `docker.io` → `docker.io`, `registry:5000` → `internal`. */
+  readonly namespaces?: ReadonlyMap<string, string> | undefined;
+  /** Is told what happens to repositories. It must not throw. */
+  readonly onEvent?: ((event: RegistryEvent) => void) | undefined;
+  /** Is told of every request when it is over. It must not throw. */
+  readonly onRequest?: ((record: RequestRecord) => void) | undefined;
+  /** What went wrong here, and not at the client: a full disk. It must not throw. */
   readonly onFailure?: ((failure: unknown) => void) | undefined;
 }
 
@@ -47,7 +71,7 @@ export interface Registry extends AsyncDisposable {
 }
 
 /**
- * Makes a registry of a storage. It asks nobody who they are: what stands before it must.
+ * Makes a registry of a storage. Without `access` it asks nobody who they are: what stands before it must.
  *
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  * @example createServer(createRegistry({ storage }).handler).listen(5000, '127.0.0.1')
@@ -63,8 +87,9 @@ export function createRegistry(options: RegistryOptions): Registry {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     const signal = AbortSignal.any([closing.signal, gone.signal]);
-    const exchange: Exchange = { request, response, storage: options.storage, limits, signal };
-    const answered = answer(exchange, options).finally(() => running.delete(answered));
+    const answered = answer(new Conversation(request, response), { ...options, limits, signal }).finally(() =>
+      running.delete(answered),
+    );
     running.add(answered);
   };
 
@@ -82,22 +107,59 @@ const withDefaults = (limits: Partial<RegistryLimits>): RegistryLimits => ({
   pageMaxEntries: limits.pageMaxEntries ?? LIMITS.pageMaxEntries,
 });
 
+interface AnswerOptions extends RegistryOptions {
+  readonly limits: RegistryLimits;
+  readonly signal: AbortSignal;
+}
+
 /** Resolves when all is done, whatever happened. */
-async function answer(exchange: Exchange, options: RegistryOptions): Promise<void> {
-  const { request, response, signal } = exchange;
+async function answer(conversation: Conversation, options: AnswerOptions): Promise<void> {
+  const { request, response } = conversation;
+  const { signal, onFailure, onRequest } = options;
   // A client that goes away shows in what we were doing for it.
   request.on('error', () => undefined);
   response.on('error', () => undefined);
   try {
-    const route = parseRoute(request.method ?? '', request.url ?? '');
-    if (isRegistryError(route)) throw route;
-    checkAllowed(route, options);
-    await dispatch(exchange, route);
+    options.limiter?.admitConnection(request);
+    const endpoint = findEndpoint(options.endpoints ?? [], request.url ?? '');
+    await (endpoint === undefined
+      ? answerRoute(conversation, options)
+      : answerEndpoint(conversation, endpoint, options));
   } catch (error) {
     const gone = signal.aborted || (request.destroyed && !request.complete);
-    if (!isRegistryError(error) && !gone) options.onFailure?.(error);
-    await sendError(exchange, isRegistryError(error) ? error : failed(error));
+    if (!isRegistryError(error) && !gone) onFailure?.(error);
+    const refusal = isRegistryError(error) ? error : failed(error);
+    conversation.errorCode = refusal.code;
+    await sendError(conversation, refusal);
   }
+  if (onRequest !== undefined) onRequest(await conversation.record());
+}
+
+async function answerEndpoint(
+  conversation: Conversation,
+  endpoint: Endpoint,
+  { access, signal }: AnswerOptions,
+): Promise<void> {
+  const { request, response } = conversation;
+  conversation.route = endpoint.path;
+  if (endpoint.needs.length > 0)
+    conversation.identity = (await access?.authorize(request, endpoint.needs)) ?? EVERYBODY;
+  await endpoint.handle({ request, response, signal, identity: conversation.identity });
+}
+
+async function answerRoute(conversation: Conversation, options: AnswerOptions): Promise<void> {
+  const { request, response } = conversation;
+  const { storage, limits, signal, access, policy = NO_POLICY, onEvent } = options;
+  const route = parseRoute(request.method ?? '', request.url ?? '', options.namespaces);
+  if (isRegistryError(route)) throw route;
+  conversation.route = route.type;
+  if ('name' in route) conversation.name = route.name;
+  conversation.identity = (await access?.authorize(request, needsOf(route))) ?? EVERYBODY;
+  options.limiter?.admitRequest(request, conversation.identity, route);
+  checkAllowed(route, options);
+  const { identity } = conversation;
+  const emit = (event: EventSubject): void => onEvent?.({ ...conversation.origin(), ...event });
+  await dispatch({ request, response, storage, limits, policy, identity, emit, signal }, route);
 }
 
 /** What isn't the client's doing is told to the operator, not to the client. */

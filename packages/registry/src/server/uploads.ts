@@ -33,10 +33,14 @@ export async function mountBlob(
   exchange: Exchange,
   target: BlobTarget & { readonly from?: string | undefined },
 ): Promise<void> {
+  const { storage, identity, signal } = exchange;
   const { name, digest, from } = target;
   const places = from === undefined ? undefined : [from];
-  if (await exchange.storage.mountBlob(name, digest, { from: places, signal: exchange.signal })) {
+  // Without `from` any repository may have it, also one that this client must not know of.
+  const mayMount = from === undefined ? identity.mayPullAll : identity.mayPull(from);
+  if (mayMount && (await storage.mountBlob(name, digest, { from: places, signal }))) {
     created(exchange, target);
+    exchange.emit({ type: 'mount', object: 'blob', name, digest });
   } else await startUpload(exchange, { name, algorithm: algorithmOf(digest) });
 }
 
@@ -53,7 +57,8 @@ export async function uploadWhole(exchange: Exchange, target: BlobTarget): Promi
       { offset: 0, body: readBody(exchange, exchange.limits.blobMaxBytes) },
       { signal },
     );
-    await storage.finishUpload(upload, digest, { signal });
+    const { sizeBytes } = await storage.finishUpload(upload, digest, { signal });
+    exchange.emit({ type: 'push', object: 'blob', name, digest, sizeBytes });
   } catch (error) {
     // Nobody was told its id, so nobody can continue it.
     await storage.cancelUpload(upload).catch(() => undefined);
@@ -102,7 +107,8 @@ export async function finishUpload(exchange: Exchange, upload: Upload, digest: D
   const { request, storage, signal } = exchange;
   await withLocation(upload, async () => {
     if (mayHaveBody(request) || request.headers['content-range'] !== undefined) await append(exchange, upload);
-    await storage.finishUpload(upload, digest, { signal });
+    const { sizeBytes } = await storage.finishUpload(upload, digest, { signal });
+    exchange.emit({ type: 'push', object: 'blob', name: upload.name, digest, sizeBytes });
   });
   created(exchange, { name: upload.name, digest });
 }

@@ -1,0 +1,54 @@
+import type { Digest } from '../names.ts';
+import type { RegistryErrorCode } from '../errors.ts';
+
+/** Something happened to a repository; told after it is done. */
+export type RegistryEvent = EventOrigin & EventSubject;
+
+export type EventSubject =
+  | {
+      readonly type: 'push' | 'pull';
+      readonly object: 'manifest';
+      readonly name: string;
+      readonly digest: Digest;
+      readonly mediaType: string;
+      readonly sizeBytes: number;
+      /** Those that it was pushed or pulled by. */
+      readonly tags: readonly string[];
+    }
+  | { readonly type: 'delete'; readonly object: 'manifest'; readonly name: string; readonly digest: Digest }
+  | { readonly type: 'delete'; readonly object: 'tag'; readonly name: string; readonly tag: string }
+  | {
+      readonly type: 'push' | 'pull';
+      readonly object: 'blob';
+      readonly name: string;
+      readonly digest: Digest;
+      readonly sizeBytes: number;
+    }
+  | { readonly type: 'mount' | 'delete'; readonly object: 'blob'; readonly name: string; readonly digest: Digest };
+
+export interface EventOrigin {
+  readonly requestId: string;
+  /** Milliseconds since the epoch. */
+  readonly atMs: number;
+  readonly account: string | undefined;
+  /** Address of the client's end of the connection. */
+  readonly address: string | undefined;
+}
+
+/** One request and its answer; told when the answer is sent or broken off. */
+export interface RequestRecord extends EventOrigin {
+  readonly method: string;
+  /** Path as it arrived; with its query, where that is one of the distribution API. */
+  readonly url: string;
+  /** A route's type or an endpoint's path, so that there are few of them; undefined: it was none. */
+  readonly route: string | undefined;
+  readonly name: string | undefined;
+  readonly userAgent: string | undefined;
+  /** 499 when the client went away before there was an answer. */
+  readonly status: number;
+  readonly errorCode: RegistryErrorCode | undefined;
+  readonly durationMs: number;
+  /** Bytes of the socket since the request began: headers too. */
+  readonly receivedBytes: number;
+  readonly sentBytes: number;
+}
