@@ -168,6 +168,19 @@ export const commandGroups: Readonly<Record<string, CommandGroup>> = {
       },
     },
   },
+  registry: {
+    summary: 'Serve and look after registries',
+    verbs: {
+      ls: {
+        summary: 'List the repositories of a registry, or the tags of a repository',
+        load: () => import('./commands/registry-ls.ts'),
+      },
+      rm: {
+        summary: 'Remove tags, or manifests with all their tags, from a registry',
+        load: () => import('./commands/registry-rm.ts'),
+      },
+    },
+  },
   system: {
     summary: 'Manage the engine',
     verbs: {
