@@ -15,16 +15,17 @@ function parseCount(text: string): number | undefined {
 }
 
 const unsatisfiable = (sizeBytes: number): RegistryError =>
-  new RegistryError('SIZE_INVALID', `the range begins behind the end of the content, ${String(sizeBytes)} bytes`, {
+  new RegistryError('SIZE_INVALID', `no byte of the content, ${String(sizeBytes)} bytes, is in the range`, {
     status: 416,
     headers: { 'Content-Range': `bytes */${String(sizeBytes)}` },
   });
 
 /**
  * Reads a `Range` header of GET. Undefined means "send all of it": no header, another unit, several ranges, or one that is
- * malformed, which RFC 9110 lets a server ignore.
+ * malformed, which RFC 9110 lets a server ignore. One that ends before it begins may be ignored or refused; nobody who sends it
+ * wants all, so it is refused.
  *
- * @throws {@link RegistryError} status 416: well-formed, but no byte of it is there
+ * @throws {@link RegistryError} status 416: no byte of it is there
  * @see https://www.rfc-editor.org/rfc/rfc9110#name-range
  */
 export function parseRange(header: string | undefined, sizeBytes: number): ByteRange | undefined {
@@ -38,8 +39,8 @@ export function parseRange(header: string | undefined, sizeBytes: number): ByteR
   const last = parseCount(spec.slice(dash + 1).trim());
   if (dash === 0) return suffixRange(last, sizeBytes);
   const open = spec.slice(dash + 1).trim() === '';
-  if (first === undefined || (!open && (last === undefined || last < first))) return undefined;
-  if (first >= sizeBytes) throw unsatisfiable(sizeBytes);
+  if (first === undefined || (!open && last === undefined)) return undefined;
+  if (first >= sizeBytes || (last !== undefined && last < first)) throw unsatisfiable(sizeBytes);
   return { first, last: Math.min(last ?? sizeBytes - 1, sizeBytes - 1) };
 }
 

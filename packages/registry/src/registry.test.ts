@@ -52,7 +52,6 @@ describe('ranges', () => {
     ['Bytes=0-0', { first: 0, last: 0 }],
     [undefined, undefined],
     ['items=0-1', undefined],
-    ['bytes=9-5', undefined],
     ['bytes=a-b', undefined],
     ['bytes=-', undefined],
     ['bytes=0-1,3-4', undefined],
@@ -61,7 +60,7 @@ describe('ranges', () => {
     expect(parseRange(header, 100)).toEqual(range);
   });
 
-  test.each(['bytes=100-', 'bytes=100-200', 'bytes=-0'])('%s can not be satisfied', (header) => {
+  test.each(['bytes=100-', 'bytes=100-200', 'bytes=-0', 'bytes=9-5'])('%s can not be satisfied', (header) => {
     expect(() => parseRange(header, 100)).toThrow(
       expect.objectContaining({ status: 416, headers: { 'Content-Range': 'bytes */100' } }),
     );

@@ -1,5 +1,5 @@
 import { isRegistryError, RegistryError } from './errors.ts';
-import { isAlgorithm, isTag, parseDigest, parseManifestReference, parseName } from './names.ts';
+import { isAlgorithm, isTag, looksLikeDigest, parseDigest, parseManifestReference, parseName } from './names.ts';
 import type { Algorithm, Digest, ManifestReference } from './names.ts';
 import { parsePage } from './pagination.ts';
 import type { PageRequest } from './pagination.ts';
@@ -82,6 +82,16 @@ export function parseRoute(
   }
 }
 
+const namespaceOf = (query: URLSearchParams): string => query.get('ns') ?? '';
+
+/** The `ns` of a request whose name it stands before; undefined for one that is ignored. */
+export function usedNamespace(url: string, namespaces?: ReadonlyMap<string, string>): string | undefined {
+  const mark = url.indexOf('?');
+  if (mark < 0 || namespaces === undefined) return undefined;
+  const namespace = namespaceOf(new URLSearchParams(url.slice(mark + 1)));
+  return namespaces.has(namespace) ? namespace : undefined;
+}
+
 interface Request {
   readonly method: string;
   readonly name: string;
@@ -104,7 +114,7 @@ function route(method: string, url: string, namespaces?: ReadonlyMap<string, str
   if (rest.length === 1 && rest[0] === '_catalog') {
     return pick(method, { GET: () => ({ type: 'catalog', page: parsePage(query) }) });
   }
-  const prefix = namespaces?.get(query.get('ns') ?? '');
+  const prefix = namespaces?.get(namespaceOf(query));
   return repositoryRoute(method, prefix === undefined ? rest : [...prefix.split('/'), ...rest], query);
 }
 
@@ -117,7 +127,7 @@ function repositoryRoute(method: string, parts: readonly string[], query: URLSea
     return last === '' ? startRoute(request(3)) : uploadRoute(request(3), last);
   if (second === 'blobs' && last === 'uploads') return startRoute(request(2));
   if (second === 'blobs') return blobRoute(request(2), parseDigest(last));
-  if (second === 'manifests') return manifestRoute(request(2), parseManifestReference(last));
+  if (second === 'manifests') return manifestRoute(request(2), last);
   if (second === 'referrers') return referrersRoute(request(2), parseDigest(last));
   if (second === 'tags' && last === 'list') return tagsRoute(request(2));
   throw notFound();
@@ -152,13 +162,22 @@ const blobRoute = ({ method, name }: Request, digest: Digest): Route =>
     DELETE: () => ({ type: 'blob-delete', name, digest }),
   });
 
-const manifestRoute = ({ method, name, query }: Request, reference: ManifestReference): Route =>
+const manifestRoute = ({ method, name, query }: Request, text: string): Route =>
   pick(method, {
-    GET: () => ({ type: 'manifest-read', head: false, name, reference }),
-    HEAD: () => ({ type: 'manifest-read', head: true, name, reference }),
-    PUT: () => ({ type: 'manifest-write', name, reference, tags: pushedTags(reference, query) }),
-    DELETE: () => ({ type: 'manifest-delete', name, reference }),
+    GET: () => ({ type: 'manifest-read', head: false, name, reference: storedReference(text) }),
+    HEAD: () => ({ type: 'manifest-read', head: true, name, reference: storedReference(text) }),
+    PUT: () => {
+      const reference = parseManifestReference(text);
+      return { type: 'manifest-write', name, reference, tags: pushedTags(reference, query) };
+    },
+    DELETE: () => ({ type: 'manifest-delete', name, reference: storedReference(text) }),
   });
+
+/** What can't be a tag was never pushed as one, and what isn't there is a 404: the official suite asks for `.INVALID…`. */
+function storedReference(text: string): ManifestReference {
+  if (looksLikeDigest(text) || isTag(text)) return parseManifestReference(text);
+  throw new RegistryError('MANIFEST_UNKNOWN', `no manifest has a tag like ${JSON.stringify(text.slice(0, 100))}`);
+}
 
 function pushedTags(reference: ManifestReference, query: URLSearchParams): readonly string[] {
   const tags = query.getAll('tag');

@@ -24,6 +24,8 @@ export interface Exchange {
   readonly storage: RegistryStorage;
   readonly limits: RegistryLimits;
   readonly policy: RepositoryPolicy;
+  /** Whether a manifest may refer to what isn't there. */
+  readonly sparse: boolean;
   /** Who asks; that they may is settled. */
   readonly identity: Identity;
   /** Tells what has happened, once it has. */

@@ -6,7 +6,7 @@ import { needsOf } from '../access/needs.ts';
 import { isRegistryError, RegistryError } from '../errors.ts';
 import { NO_POLICY } from '../policy/policy.ts';
 import type { RepositoryPolicy } from '../policy/policy.ts';
-import { parseRoute } from '../routes.ts';
+import { parseRoute, usedNamespace } from '../routes.ts';
 import type { Route } from '../routes.ts';
 import type { RegistryStorage } from '../storage.ts';
 import { sendError, sendJson } from './answer.ts';
@@ -44,6 +44,8 @@ export interface RegistryOptions {
   readonly deletable?: boolean | undefined;
   /** Refuses everything that changes something with a 405. Default false. */
   readonly readOnly?: boolean | undefined;
+  /** Takes manifests whose blobs and members are not there, or not yet: a mirror of one platform. Default false. */
+  readonly sparse?: boolean | undefined;
   /** Who may do what. Default: everybody everything. */
   readonly access?: AccessControl | undefined;
   /** How often one may ask. Default: as often as one likes. */
@@ -149,17 +151,19 @@ async function answerEndpoint(
 
 async function answerRoute(conversation: Conversation, options: AnswerOptions): Promise<void> {
   const { request, response } = conversation;
-  const { storage, limits, signal, access, policy = NO_POLICY, onEvent } = options;
+  const { storage, limits, signal, access, policy = NO_POLICY, sparse = false, onEvent } = options;
   const route = parseRoute(request.method ?? '', request.url ?? '', options.namespaces);
   if (isRegistryError(route)) throw route;
   conversation.route = route.type;
   if ('name' in route) conversation.name = route.name;
+  const namespace = 'name' in route ? usedNamespace(request.url ?? '', options.namespaces) : undefined;
+  if (namespace !== undefined) response.setHeader('OCI-Namespace', namespace);
   conversation.identity = (await access?.authorize(request, needsOf(route))) ?? EVERYBODY;
   options.limiter?.admitRequest(request, conversation.identity, route);
   checkAllowed(route, options);
   const { identity } = conversation;
   const emit = (event: EventSubject): void => onEvent?.({ ...conversation.origin(), ...event });
-  await dispatch({ request, response, storage, limits, policy, identity, emit, signal }, route);
+  await dispatch({ request, response, storage, limits, policy, sparse, identity, emit, signal }, route);
 }
 
 /** What isn't the client's doing is told to the operator, not to the client. */
