@@ -75,3 +75,35 @@ export interface ErrorBody {
 export const errorBody = (...errors: readonly RegistryError[]): ErrorBody => ({
   errors: errors.map(({ code, message, detail }) => ({ code, message, ...(detail === undefined ? {} : { detail }) })),
 });
+
+/**
+ * What is wrong with how a registry is set up: `CONFIG_INVALID` an option's value, `CONFIG_FILE_UNREADABLE` a file that can't
+ * be read or written, `CONFIG_FILE_INVALID` what is in it, `CONFIG_UNSAFE` something that would be open to everybody.
+ */
+export type RegistryConfigErrorCode =
+  'CONFIG_INVALID' | 'CONFIG_FILE_UNREADABLE' | 'CONFIG_FILE_INVALID' | 'CONFIG_UNSAFE';
+
+export interface RegistryConfigErrorDetails {
+  /** The option, as it is written: `access.rules[2].actions`. */
+  readonly option?: string | undefined;
+  /** The file. */
+  readonly path?: string | undefined;
+  readonly cause?: unknown;
+}
+
+/** Told to the operator, never to a client. */
+export class RegistryConfigError extends Error {
+  override readonly name = 'RegistryConfigError';
+  readonly code: RegistryConfigErrorCode;
+  readonly option: string | undefined;
+  readonly path: string | undefined;
+  constructor(code: RegistryConfigErrorCode, message: string, details: RegistryConfigErrorDetails = {}) {
+    super(message, { cause: details.cause });
+    this.code = code;
+    this.option = details.option;
+    this.path = details.path;
+  }
+}
+
+export const isRegistryConfigError = (error: unknown): error is RegistryConfigError =>
+  Error.isError(error) && error.name === 'RegistryConfigError';

@@ -1,8 +1,25 @@
 export { EVERYBODY } from './access/access.ts';
 export type { AccessControl, Action, Identity, Need } from './access/access.ts';
 export { needsOf } from './access/needs.ts';
-export { errorBody, isRegistryError, RegistryError } from './errors.ts';
-export type { ErrorBody, RegistryErrorCode, RegistryErrorDetails } from './errors.ts';
+export type { OpenAccess } from './access/open.ts';
+export type {
+  AccessOptions,
+  AccessRule,
+  AccountOptions,
+  ClientCertificateOptions,
+  DelegatedTokenOptions,
+  OidcOptions,
+  OpenAccessOptions,
+  TokenOptions,
+} from './access/options.ts';
+export { errorBody, isRegistryConfigError, isRegistryError, RegistryConfigError, RegistryError } from './errors.ts';
+export type {
+  ErrorBody,
+  RegistryConfigErrorCode,
+  RegistryConfigErrorDetails,
+  RegistryErrorCode,
+  RegistryErrorDetails,
+} from './errors.ts';
 export { openFileSystemStorage } from './filesystem/storage.ts';
 export type { FileSystemStorageOptions } from './filesystem/storage.ts';
 export { isDigest, isName, isTag, parseDigest, parseManifestReference, parseName } from './names.ts';
