@@ -33,8 +33,8 @@ export { parseRoute } from './routes.ts';
 export type { Route } from './routes.ts';
 export type { RegistryLimits } from './server/context.ts';
 export type { Endpoint, EndpointExchange } from './server/endpoint.ts';
-export type { EventOrigin, EventSubject, RegistryEvent, RequestRecord } from './server/events.ts';
-export type { RequestLimiter } from './server/limiter.ts';
+export type { AdmittedRequest, EventOrigin, EventSubject, RegistryEvent, RequestRecord } from './server/events.ts';
+export type { AskingRequest, RequestLimiter } from './server/limiter.ts';
 export { createRegistry } from './server/registry.ts';
 export type { Registry, RegistryOptions } from './server/registry.ts';
 export { serveRegistry } from './server/serve.ts';
@@ -63,3 +63,16 @@ export type {
   Upload,
   UploadChunk,
 } from './storage.ts';
+export type {
+  CacheEvent,
+  CacheOptions,
+  CopyEvent,
+  CopyFailure,
+  CopyReport,
+  EvictOptions,
+  EvictReport,
+  Mirror,
+  Selection,
+  Upstream,
+  UpstreamRegistry,
+} from './upstream/options.ts';

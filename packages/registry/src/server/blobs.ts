@@ -85,10 +85,10 @@ function writeBlobHead({ response }: Exchange, { digest, blob, range }: BlobAnsw
 
 /** From the file to the socket, as fast as the reader takes it; a reader that takes nothing is dropped. */
 async function send({ response, limits, signal }: Exchange, blob: OpenBlob, range?: ByteRange): Promise<void> {
-  using stall = new Stall(limits.stallTimeoutMs);
-  response.on('drain', () => stall.touch());
+  using stall = new Stall(limits.stallTimeoutMs, limits);
+  response.on('drain', () => stall.touch(0));
   const stream = blob.stream(range);
-  stream.on('data', () => stall.touch());
+  stream.on('data', (chunk: Buffer) => stall.touch(chunk.byteLength));
   await pipeline(stream, response, { signal: AbortSignal.any([signal, stall.signal]) });
 }
 

@@ -9,6 +9,8 @@ import type { EventSubject } from './events.ts';
 export interface RegistryLimits {
   /** A body or its reader that does nothing for so long is given up. Default 60 000. */
   readonly stallTimeoutMs: number;
+  /** A body or its reader that is slower than this, from one `stallTimeoutMs` to the next, is given up too. Default 1024. */
+  readonly minBytesPerSecond: number;
   /** A larger manifest gets a 413. Default 4 MiB. */
   readonly manifestMaxBytes: number;
   /** A larger blob gets a 413. Default: no limit. */

@@ -26,29 +26,42 @@ export type EventSubject =
     }
   | { readonly type: 'mount' | 'delete'; readonly object: 'blob'; readonly name: string; readonly digest: Digest };
 
+/** Where something comes from: the request that it happened in. */
 export interface EventOrigin {
   readonly requestId: string;
-  /** Milliseconds since the epoch. */
+  /** When it is told, in milliseconds since the epoch. */
   readonly atMs: number;
   readonly account: string | undefined;
-  /** Address of the client's end of the connection. */
+  /** The client's, behind proxies that are trusted. */
   readonly address: string | undefined;
+  readonly method: string;
+  /** What the client calls us: its `Host`. */
+  readonly host: string | undefined;
+  readonly userAgent: string | undefined;
+}
+
+/** A request of the distribution API that is let in. */
+export interface AdmittedRequest {
+  readonly requestId: string;
+  /** A route's type. */
+  readonly route: string;
 }
 
 /** One request and its answer; told when the answer is sent or broken off. */
 export interface RequestRecord extends EventOrigin {
-  readonly method: string;
-  /** Path as it arrived; with its query, where that is one of the distribution API. */
+  /**
+   * Path as it arrived, with the query where that is one of the distribution API; a value that the API has no use for is
+   * `***` then, and so is whatever stands in front of the path.
+   */
   readonly url: string;
   /** A route's type or an endpoint's path, so that there are few of them; undefined: it was none. */
   readonly route: string | undefined;
   readonly name: string | undefined;
-  readonly userAgent: string | undefined;
   /** 499 when the client went away before there was an answer. */
   readonly status: number;
   readonly errorCode: RegistryErrorCode | undefined;
   readonly durationMs: number;
-  /** Bytes of the socket since the request began: headers too. */
+  /** Bytes of the socket since its request before: headers too. */
   readonly receivedBytes: number;
   readonly sentBytes: number;
 }

@@ -4,6 +4,7 @@ import { EVERYBODY } from '../access/access.ts';
 import type { AccessControl } from '../access/access.ts';
 import { needsOf } from '../access/needs.ts';
 import { isRegistryError, RegistryError } from '../errors.ts';
+import { compileNetworks } from '../operation/address.ts';
 import { NO_POLICY } from '../policy/policy.ts';
 import type { RepositoryPolicy } from '../policy/policy.ts';
 import { parseRoute, usedNamespace } from '../routes.ts';
@@ -15,7 +16,7 @@ import type { Exchange, RegistryLimits } from './context.ts';
 import { Conversation } from './conversation.ts';
 import { findEndpoint } from './endpoint.ts';
 import type { Endpoint } from './endpoint.ts';
-import type { EventSubject, RegistryEvent, RequestRecord } from './events.ts';
+import type { AdmittedRequest, EventSubject, RegistryEvent, RequestRecord } from './events.ts';
 import type { RequestLimiter } from './limiter.ts';
 import { listReferrers, listRepositories, listTags } from './lists.ts';
 import { deleteManifest, readManifest, writeManifest } from './manifests.ts';
@@ -34,6 +35,7 @@ const LIMITS: RegistryLimits = {
   manifestMaxBytes: 4 * 1024 * 1024,
   blobMaxBytes: Infinity,
   pageMaxEntries: 10_000,
+  minBytesPerSecond: 1024,
 };
 
 export interface RegistryOptions {
@@ -56,8 +58,14 @@ export interface RegistryOptions {
   readonly endpoints?: readonly Endpoint[] | undefined;
   /** The prefix of names that `?ns=` stands for, by its value: `docker.io` → `docker.io`, `registry:5000` → `internal`. */
   readonly namespaces?: ReadonlyMap<string, string> | undefined;
+  /**
+   * Addresses and networks of proxies that say truly, in `X-Forwarded-For`, who they pass requests on for. Default: none.
+   */
+  readonly trustedProxies?: readonly string[] | undefined;
   /** Is told what happens to repositories. It must not throw. */
   readonly onEvent?: ((event: RegistryEvent) => void) | undefined;
+  /** Is told of every request to the API that is let in. It must not throw. */
+  readonly onAdmit?: ((request: AdmittedRequest) => void) | undefined;
   /** Is told of every request when it is over. It must not throw. */
   readonly onRequest?: ((record: RequestRecord) => void) | undefined;
   /** What went wrong here, and not at the client: a full disk. It must not throw. */
@@ -75,11 +83,13 @@ export interface Registry extends AsyncDisposable {
 /**
  * Makes a registry of a storage. Without `access` it asks nobody who they are: what stands before it must.
  *
+ * @throws TypeError: `trustedProxies` has what is no address and no network
  * @see https://github.com/opencontainers/distribution-spec/blob/main/spec.md
  * @example createServer(createRegistry({ storage }).handler).listen(5000, '127.0.0.1')
  */
 export function createRegistry(options: RegistryOptions): Registry {
   const limits = withDefaults(options.limits ?? {});
+  const isProxy = compileNetworks(options.trustedProxies ?? []);
   const closing = new AbortController();
   const running = new Set<Promise<void>>();
 
@@ -89,7 +99,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     const signal = AbortSignal.any([closing.signal, gone.signal]);
-    const answered = answer(new Conversation(request, response), { ...options, limits, signal }).finally(() =>
+    const answered = answer(new Conversation(request, response, isProxy), { ...options, limits, signal }).finally(() =>
       running.delete(answered),
     );
     running.add(answered);
@@ -107,6 +117,7 @@ const withDefaults = (limits: Partial<RegistryLimits>): RegistryLimits => ({
   manifestMaxBytes: limits.manifestMaxBytes ?? LIMITS.manifestMaxBytes,
   blobMaxBytes: limits.blobMaxBytes ?? LIMITS.blobMaxBytes,
   pageMaxEntries: limits.pageMaxEntries ?? LIMITS.pageMaxEntries,
+  minBytesPerSecond: limits.minBytesPerSecond ?? LIMITS.minBytesPerSecond,
 });
 
 interface AnswerOptions extends RegistryOptions {
@@ -122,7 +133,7 @@ async function answer(conversation: Conversation, options: AnswerOptions): Promi
   request.on('error', () => undefined);
   response.on('error', () => undefined);
   try {
-    options.limiter?.admitConnection(request);
+    options.limiter?.admitConnection(conversation);
     const endpoint = findEndpoint(options.endpoints ?? [], request.url ?? '');
     await (endpoint === undefined
       ? answerRoute(conversation, options)
@@ -146,7 +157,8 @@ async function answerEndpoint(
   conversation.route = endpoint.path;
   if (endpoint.needs.length > 0)
     conversation.identity = (await access?.authorize(request, endpoint.needs)) ?? EVERYBODY;
-  await endpoint.handle({ request, response, signal, identity: conversation.identity });
+  const { identity, address } = conversation;
+  await endpoint.handle({ request, response, signal, identity, address });
 }
 
 async function answerRoute(conversation: Conversation, options: AnswerOptions): Promise<void> {
@@ -159,7 +171,8 @@ async function answerRoute(conversation: Conversation, options: AnswerOptions): 
   const namespace = 'name' in route ? usedNamespace(request.url ?? '', options.namespaces) : undefined;
   if (namespace !== undefined) response.setHeader('OCI-Namespace', namespace);
   conversation.identity = (await access?.authorize(request, needsOf(route))) ?? EVERYBODY;
-  options.limiter?.admitRequest(request, conversation.identity, route);
+  options.limiter?.admitRequest(conversation, conversation.identity, route);
+  options.onAdmit?.({ requestId: conversation.requestId, route: route.type });
   checkAllowed(route, options);
   const { identity } = conversation;
   const emit = (event: EventSubject): void => onEvent?.({ ...conversation.origin(), ...event });

@@ -24,7 +24,7 @@ const tooLarge = (maxBytes: number): RegistryError =>
  */
 export async function* readBody({ request, limits }: Exchange, maxBytes: number): AsyncGenerator<Buffer> {
   if ((contentLength(request) ?? 0) > maxBytes) throw tooLarge(maxBytes);
-  using stall = new Stall(limits.stallTimeoutMs);
+  using stall = new Stall(limits.stallTimeoutMs, limits);
   const late = new RegistryError('BLOB_UPLOAD_INVALID', 'the body stopped arriving', { status: 408 });
   stall.signal.addEventListener('abort', () => request.emit('error', late), { once: true });
   let received = 0;
@@ -34,7 +34,7 @@ export async function* readBody({ request, limits }: Exchange, maxBytes: number)
     if (received > maxBytes) throw tooLarge(maxBytes);
     stall.pause();
     yield chunk;
-    stall.touch();
+    stall.touch(chunk.byteLength);
   }
 }
 
