@@ -84,8 +84,19 @@ export class OpenDirectory implements Disposable {
   }
 }
 
-/** What a name in a directory is told by, where paths are ambiguous. */
-export const nameKey = (directory: OpenDirectory, name: string): string => `${directory.id}/${name}`;
+/** A name to make something at. */
+export interface TreePlace {
+  readonly parent: OpenDirectory;
+  readonly name: string;
+  /** What the name is told by, where paths are ambiguous. */
+  readonly key: string;
+}
+
+export const placeIn = (parent: OpenDirectory, name: string): TreePlace => ({
+  parent,
+  name,
+  key: `${parent.id}/${name}`,
+});
 
 /**
  * The directories below one that we fill from a hostile archive, as descriptors. The kernel resolves every path
@@ -96,7 +107,7 @@ export class DirectoryTree implements Disposable {
   readonly #root: OpenDirectory;
   readonly #form: TreeForm;
   readonly #open = new Map<string, OpenDirectory>();
-  /** Of a layer: the directories and links made here, by {@link nameKey}. */
+  /** Of a layer: the directories and links made here, by the keys of their places. */
   readonly #made = new Set<string>();
 
   /** `rootFd` stays the caller's. */
@@ -140,7 +151,7 @@ export class DirectoryTree implements Disposable {
       );
     }
     if (isGone) makeDirectory(parent.fd, name, stat);
-    this.add(parent, name);
+    this.add(placeIn(parent, name));
     const fd = openat2(parent.fd, name, { flags: OPEN_DIRECTORY, resolve: ONE_COMPONENT });
     if (isGone) fchmodSync(fd, 0o755);
     return this.#keep(path, fd);
@@ -167,14 +178,14 @@ export class DirectoryTree implements Disposable {
   }
 
   /** Notes that the caller has made a directory or a link. */
-  add(directory: OpenDirectory, name: string): void {
-    if (this.#form === 'layer' && this.#made.size < MADE_MAX) this.#made.add(nameKey(directory, name));
+  add({ key }: TreePlace): void {
+    if (this.#form === 'layer' && this.#made.size < MADE_MAX) this.#made.add(key);
   }
 
   /** Whether a path may lead through the name: a directory or a link, perhaps. A layer starts with nothing in it. */
-  mayLead(directory: OpenDirectory, name: string): boolean {
-    if (this.#form === 'layer' && this.#made.size < MADE_MAX) return this.#made.has(nameKey(directory, name));
-    return statAt(directory.fd, name) !== undefined;
+  mayLead({ parent, name, key }: TreePlace): boolean {
+    if (this.#form === 'layer' && this.#made.size < MADE_MAX) return this.#made.has(key);
+    return statAt(parent.fd, name) !== undefined;
   }
 
   /** Forgets every directory but the root. */

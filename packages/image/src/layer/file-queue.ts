@@ -4,7 +4,7 @@ import { FileBatch, type SysError } from '@tsc/sys';
 
 import type { TarEntry } from '../tar/entry.ts';
 import { describeFile } from './attributes.ts';
-import { nameKey, ONE_COMPONENT, type OpenDirectory } from './directory-tree.ts';
+import { ONE_COMPONENT, type TreePlace } from './directory-tree.ts';
 
 /** How a file comes into being: exclusively, through no link. */
 export const CREATE: { readonly flags: number; readonly mode: number; readonly resolve: number } = {
@@ -22,8 +22,7 @@ const IDLE_OPERATIONS = 128;
 /** A regular file on its way to the disk. */
 export interface QueuedFile {
   readonly entry: TarEntry;
-  readonly directory: OpenDirectory;
-  readonly name: string;
+  readonly place: TreePlace;
 }
 
 /** What is helped in another way: the descriptor to go on with. Throws what can't be helped. */
@@ -99,34 +98,41 @@ export class FileQueue implements AsyncDisposable {
   }
 
   /** Whether a file of this name is on its way. */
-  has(directory: OpenDirectory, name: string): boolean {
-    return this.#files.has(nameKey(directory, name));
+  has({ key }: TreePlace): boolean {
+    return this.#files.has(key);
   }
 
   /** Begins a file whose name is free. Then `write` and `end` belong to it. */
   begin(file: QueuedFile): void {
-    this.#files.set(nameKey(file.directory, file.name), file);
-    file.directory.hold();
+    const { parent, name, key } = file.place;
+    this.#files.set(key, file);
+    parent.hold();
     this.#current = file;
     this.#filling.begin(file);
-    this.#filling.operations.openat2(file.directory.fd, file.name, CREATE);
+    this.#filling.operations.openat2(parent.fd, name, CREATE);
   }
 
-  /** Copies the bytes; resolves when there is room for more. */
-  async write(chunk: Buffer, offset: number): Promise<void> {
-    if (this.#current === undefined) return;
-    for (let at = 0; at < chunk.length;) {
-      at += this.#filling.write(at === 0 ? chunk : chunk.subarray(at), offset + at);
+  /** Copies the bytes; what it returns resolves when there is room for more. */
+  write(chunk: Buffer, offset: number): Promise<void> | undefined {
+    if (this.#current === undefined) return undefined;
+    const bytes = this.#filling.write(chunk, offset);
+    return bytes === chunk.length ? this.#advance() : this.#writeRest(chunk.subarray(bytes), offset + bytes);
+  }
+
+  async #writeRest(rest: Buffer, offset: number): Promise<void> {
+    await this.#advance();
+    for (let at = 0; at < rest.length;) {
+      at += this.#filling.write(rest.subarray(at), offset + at);
       await this.#advance();
     }
   }
 
-  async end(): Promise<void> {
+  end(): Promise<void> | undefined {
     const file = this.#current;
-    if (file === undefined) return;
+    if (file === undefined) return undefined;
     this.#filling.end(file);
     this.#current = undefined;
-    await this.#advance();
+    return this.#advance();
   }
 
   /** Resolves when all files that were begun are on disk, as far as they were given. */
@@ -141,7 +147,7 @@ export class FileQueue implements AsyncDisposable {
     await this.#running;
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
-    for (const { directory } of this.#files.values()) directory[Symbol.dispose]();
+    for (const { place } of this.#files.values()) place.parent[Symbol.dispose]();
     this.#files.clear();
   }
 
@@ -149,10 +155,12 @@ export class FileQueue implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  async #advance(): Promise<void> {
-    const [bytes, operations] =
-      this.#running === undefined ? [IDLE_BYTES, IDLE_OPERATIONS] : [FULL_BYTES, FULL_OPERATIONS];
-    if (this.#filling.holds(bytes, operations)) await this.#submit();
+  #advance(): Promise<void> | undefined {
+    const isFull =
+      this.#running === undefined
+        ? this.#filling.holds(IDLE_BYTES, IDLE_OPERATIONS)
+        : this.#filling.holds(FULL_BYTES, FULL_OPERATIONS);
+    return isFull ? this.#submit() : undefined;
   }
 
   async #submit(): Promise<void> {
@@ -173,8 +181,8 @@ export class FileQueue implements AsyncDisposable {
       this.#failure = { error };
     }
     for (const file of batch.ended) {
-      this.#files.delete(nameKey(file.directory, file.name));
-      file.directory[Symbol.dispose]();
+      this.#files.delete(file.place.key);
+      file.place.parent[Symbol.dispose]();
     }
     this.#running = undefined;
   }

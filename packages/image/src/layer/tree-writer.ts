@@ -15,8 +15,10 @@ import {
   setOpaque,
   splitPath,
   statAt,
+  placeIn,
   type OpenDirectory,
   type TreeForm,
+  type TreePlace,
 } from './directory-tree.ts';
 import { CREATE, FileQueue, type QueuedFile } from './file-queue.ts';
 import { classifyName, type LayerName } from './whiteout.ts';
@@ -33,11 +35,7 @@ export interface TreeWriterOptions {
   readonly applyRoot?: boolean | undefined;
 }
 
-/** A name to make something at. */
-interface Place {
-  readonly parent: OpenDirectory;
-  readonly name: string;
-}
+const PLAIN: LayerName = { type: 'plain' };
 
 /**
  * Writes the members of an archive below a directory. In the form of a `layer`, as overlayfs wants a lower one:
@@ -68,23 +66,25 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     return this.#entries;
   }
 
-  async entry(described: TarEntry): Promise<void> {
+  entry(described: TarEntry): Promise<void> | undefined {
     const { owner } = this.#options;
     const entry = owner === undefined ? described : { ...described, ...owner };
     this.#entries += 1;
     try {
       checkOwner(entry);
-      await this.#place(entry);
+      return this.#place(entry)?.catch((error: unknown) => {
+        throw failed(error, entry.name);
+      });
     } catch (error) {
       throw failed(error, entry.name);
     }
   }
 
-  data(chunk: Buffer, offset: number): Promise<void> {
+  data(chunk: Buffer, offset: number): Promise<void> | undefined {
     return this.#queue.write(chunk, offset);
   }
 
-  end(): Promise<void> {
+  end(): Promise<void> | undefined {
     return this.#queue.end();
   }
 
@@ -108,20 +108,59 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     this.#tree[Symbol.dispose]();
   }
 
-  async #place(entry: TarEntry): Promise<void> {
+  /** Makes what needs no waiting at once, as nearly every member is, and returns a promise of the others. */
+  #place(entry: TarEntry): Promise<void> | undefined {
     const parts = splitPath(entry.name);
     const name = parts.at(-1);
     if (name === undefined) {
       this.#root(entry);
-      return;
+      return undefined;
     }
-    const meaning: LayerName = this.#plain ? { type: 'plain' } : classifyName(parts);
-    if (meaning.type === 'bookkeeping') return;
-    using parent = await this.#directory(parts.slice(0, -1));
+    const meaning = this.#plain ? PLAIN : classifyName(parts);
+    if (meaning.type === 'bookkeeping') return undefined;
+    const dirParts = parts.slice(0, -1);
+    using parent = this.#tree.find(dirParts);
+    if (meaning.type === 'plain' && parent !== undefined && this.#makeNow(entry, placeIn(parent, name)))
+      return undefined;
+    return this.#placeIn(dirParts, { entry, name, meaning });
+  }
+
+  async #placeIn(
+    dirParts: readonly string[],
+    { entry, name, meaning }: { readonly entry: TarEntry; readonly name: string; readonly meaning: LayerName },
+  ): Promise<void> {
+    using parent = await this.#directory(dirParts);
+    const place = placeIn(parent, name);
     if (meaning.type === 'opaque') setOpaque(parent.fd);
-    else if (meaning.type === 'whiteout') await this.#whiteout({ parent, name: meaning.name });
-    else if (entry.type === 'file') await this.#file(entry, { parent, name });
-    else await this.#make(entry, { parent, name });
+    else if (meaning.type === 'whiteout') await this.#whiteout(placeIn(parent, meaning.name));
+    else if (entry.type === 'file') await this.#file(entry, place);
+    else await this.#make(entry, place);
+  }
+
+  /** False where something is in the way, or may be on its way; nothing has changed then. */
+  #makeNow(entry: TarEntry, place: TreePlace): boolean {
+    if (entry.type === 'hardlink' || this.#queue.has(place)) return false;
+    if (entry.type === 'file') {
+      if (this.#tree.mayLead(place)) return false;
+      this.#queue.begin({ entry, place });
+      return true;
+    }
+    try {
+      if (entry.type === 'directory') mkdirat(place.parent.fd, place.name, 0o755);
+      else this.#makeNode(entry, place);
+    } catch (error) {
+      if (hasCode(error, 'EEXIST')) return false;
+      throw error;
+    }
+    this.#made(entry, place);
+    return true;
+  }
+
+  /** Describes what was just made, and is no file. */
+  #made(entry: TarEntry, place: TreePlace): void {
+    if (entry.type === 'directory' || entry.type === 'symlink') this.#tree.add(place);
+    describeMade(place.parent.fd, place.name, entry);
+    if (entry.type === 'directory') this.#directoryTimes.set(splitPath(entry.name).join('/'), timesOf(entry));
   }
 
   /** `./`, which many archives start with. */
@@ -138,74 +177,70 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     const found = this.#tree.find(parts);
     if (found !== undefined) return found;
     using parent = await this.#directory(parts.slice(0, -1));
-    await this.#settle({ parent, name: parts.at(-1) as string });
+    await this.#settle(placeIn(parent, parts.at(-1) as string));
     return this.#tree.make(parent, parts);
   }
 
   /** Afterwards nothing at the name is still to come. */
-  async #settle({ parent, name }: Place): Promise<void> {
-    if (this.#queue.has(parent, name)) await this.#queue.settle();
+  async #settle(place: TreePlace): Promise<void> {
+    if (this.#queue.has(place)) await this.#queue.settle();
   }
 
   /**
    * Queues a file. What a path may lead through is removed first, so that no later path leads through what a queued file
    * is to replace; anything else is found to be there when the file is made.
    */
-  async #file(entry: TarEntry, place: Place): Promise<void> {
-    const { parent, name } = place;
+  async #file(entry: TarEntry, place: TreePlace): Promise<void> {
     await this.#settle(place);
-    if (this.#tree.mayLead(parent, name)) await this.#clear(place, entry);
-    this.#queue.begin({ entry, directory: parent, name });
+    if (this.#tree.mayLead(place)) await this.#clear(place, entry);
+    this.#queue.begin({ entry, place });
   }
 
   /** What the queue met: something is in a file's place. */
-  async #recover({ entry, directory, name }: QueuedFile, error: SysError): Promise<number> {
+  async #recover({ entry, place }: QueuedFile, error: SysError): Promise<number> {
     try {
       if (error.code !== 'EEXIST' || error.syscall !== 'openat2') throw error;
-      await this.#remove({ parent: directory, name }, entry);
-      return openat2(directory.fd, name, CREATE);
+      await this.#remove(place, entry);
+      return openat2(place.parent.fd, place.name, CREATE);
     } catch (cause) {
       throw failed(cause, entry.name);
     }
   }
 
-  async #make(entry: TarEntry, place: Place): Promise<void> {
+  async #make(entry: TarEntry, place: TreePlace): Promise<void> {
     await this.#settle(place);
-    const { parent, name } = place;
+    if (entry.type === 'hardlink') {
+      await this.#hardlink(entry, place);
+      return;
+    }
     if (entry.type === 'directory') await this.#makeDirectory(entry, place);
-    else if (entry.type === 'hardlink') await this.#hardlink(entry, place);
     else {
       await this.#replacing(entry, place, () => {
         this.#makeNode(entry, place);
       });
-      describeMade(parent.fd, name, entry);
     }
+    this.#made(entry, place);
   }
 
-  #makeNode(entry: TarEntry, { parent, name }: Place): void {
+  #makeNode(entry: TarEntry, { parent, name }: TreePlace): void {
     if (entry.type === 'symlink') {
       symlinkat(entry.linkName, parent.fd, name);
-      this.#tree.add(parent, name);
       return;
     }
     const type = NODE_TYPES[entry.type as keyof typeof NODE_TYPES];
     mknodat(parent.fd, name, type | (entry.mode & 0o777), { major: entry.devMajor, minor: entry.devMinor });
   }
 
-  async #makeDirectory(entry: TarEntry, place: Place): Promise<void> {
-    const { parent, name } = place;
+  async #makeDirectory(entry: TarEntry, place: TreePlace): Promise<void> {
     try {
-      mkdirat(parent.fd, name, 0o755);
+      mkdirat(place.parent.fd, place.name, 0o755);
     } catch (error) {
       if (!hasCode(error, 'EEXIST')) throw error;
       await this.#existingDirectory(entry, place);
     }
-    this.#tree.add(parent, name);
-    describeMade(parent.fd, name, entry);
-    this.#directoryTimes.set(splitPath(entry.name).join('/'), timesOf(entry));
   }
 
-  async #existingDirectory(entry: TarEntry, place: Place): Promise<void> {
+  async #existingDirectory(entry: TarEntry, place: TreePlace): Promise<void> {
     const { parent, name } = place;
     const stat = statAt(parent.fd, name);
     if (stat === undefined || isDirectory(stat)) return;
@@ -219,12 +254,12 @@ export class TreeWriter implements TarSink, AsyncDisposable {
   }
 
   /** Another name of a member that came before: looked up in the tree, its last component never followed. */
-  async #hardlink(entry: TarEntry, place: Place): Promise<void> {
+  async #hardlink(entry: TarEntry, place: TreePlace): Promise<void> {
     const target = splitPath(entry.linkName);
     const name = target.at(-1);
     if (name === undefined || (!this.#plain && classifyName(target).type !== 'plain')) throw noFile(entry, '');
     using parent = await this.#directory(target.slice(0, -1));
-    await this.#settle({ parent, name });
+    await this.#settle(placeIn(parent, name));
     const stat = statAt(parent.fd, name);
     if (stat === undefined || isDirectory(stat) || (!this.#plain && isWhiteout(stat)))
       throw noFile(entry, ' of the layer');
@@ -233,18 +268,18 @@ export class TreeWriter implements TarSink, AsyncDisposable {
       linkat(parent.fd, name, place.parent.fd, place.name, 0);
     });
     // The target may be a symbolic link.
-    this.#tree.add(place.parent, place.name);
+    this.#tree.add(place);
   }
 
   /** A name is gone from the layers below; what this layer itself has there stays. */
-  async #whiteout(place: Place): Promise<void> {
+  async #whiteout(place: TreePlace): Promise<void> {
     await this.#settle(place);
     const stat = statAt(place.parent.fd, place.name);
     if (stat === undefined) mknodat(place.parent.fd, place.name, S_IFCHR, { major: 0, minor: 0 });
     else if (isDirectory(stat)) this.#opaqueChild(place);
   }
 
-  #opaqueChild({ parent, name }: Place): void {
+  #opaqueChild({ parent, name }: TreePlace): void {
     const fd = openat2(parent.fd, name, {
       flags: constants.O_RDONLY | constants.O_DIRECTORY,
       resolve: ONE_COMPONENT,
@@ -257,7 +292,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
   }
 
   /** Makes something exclusively; what an earlier member put there is removed first. */
-  async #replacing(entry: TarEntry, place: Place, make: () => void): Promise<void> {
+  async #replacing(entry: TarEntry, place: TreePlace, make: () => void): Promise<void> {
     try {
       make();
       return;
@@ -269,12 +304,12 @@ export class TreeWriter implements TarSink, AsyncDisposable {
   }
 
   /** Removes what is at a name, after waiting for what may be on its way to somewhere below it. */
-  async #clear(place: Place, entry: TarEntry): Promise<void> {
+  async #clear(place: TreePlace, entry: TarEntry): Promise<void> {
     await this.#queue.settle();
     await this.#remove(place, entry);
   }
 
-  async #remove({ parent, name }: Place, entry: TarEntry): Promise<void> {
+  async #remove({ parent, name }: TreePlace, entry: TarEntry): Promise<void> {
     const stat = statAt(parent.fd, name);
     if (stat === undefined) return;
     if (this.#plain && isDirectory(stat)) throw conflict(entry, 'what is no directory cannot replace a directory');

@@ -79,26 +79,30 @@ export const readLayer = async (
 };
 
 /** Called often, lets others have a turn now and then, and stops when told. */
-const pauses = (signal: AbortSignal | undefined): (() => Promise<void>) => {
+type Pause = () => Promise<void> | undefined;
+
+const pauses = (signal: AbortSignal | undefined): Pause => {
   const turn = new Turn();
-  return async () => {
-    if (!turn.isOver) return;
+  const pass = async (): Promise<void> => {
     await turn.pass();
     signal?.throwIfAborted();
   };
+  return () => (turn.isOver ? pass() : undefined);
 };
 
-const paced = (sink: TarSink, pause: () => Promise<void>): TarSink => ({
-  entry: async (entry) => {
-    await sink.entry(entry);
+/** A sink that makes promises only when there is something to wait for, if the other one does. */
+const paced = (sink: TarSink, pause: Pause): TarSink => {
+  const both = async (waiting: unknown): Promise<void> => {
+    await waiting;
     await pause();
-  },
-  data: async (chunk, offset) => {
-    await sink.data(chunk, offset);
-    await pause();
-  },
-  end: () => sink.end(),
-});
+  };
+  const after = (waiting: unknown): Promise<void> | undefined => (waiting === undefined ? pause() : both(waiting));
+  return {
+    entry: (entry) => after(sink.entry(entry)),
+    data: (chunk, offset) => after(sink.data(chunk, offset)),
+    end: () => sink.end(),
+  };
+};
 
 const checkRatio = (blobBytes: number, diffBytes: number, limits: Partial<LayerLimits>): void => {
   const { maxRatio = DEFAULT_MAX_RATIO, ratioFloorBytes = DEFAULT_RATIO_FLOOR } = limits;

@@ -33,7 +33,9 @@ const NEGATIVE = 0x40;
 const text = (block: Buffer, from: number, to: number): string => {
   if (block[from] === NUL) return '';
   const nul = block.indexOf(NUL, from);
-  return decodeName(block.subarray(from, nul < 0 || nul > to ? to : nul));
+  const end = nul < 0 || nul > to ? to : nul;
+  const value = block.toString('utf8', from, end);
+  return value.includes('\ufffd') ? decodeName(block.subarray(from, end)) : value;
 };
 
 /** Octal digits, after spaces perhaps, up to a NUL or a space; `undefined` when something else is there. */

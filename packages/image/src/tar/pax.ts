@@ -8,6 +8,8 @@ const XATTR_PREFIX = 'SCHILY.xattr.';
 /** GNU's sparse format 0.0 repeats these keys; each pair is kept, in the form of format 0.1. */
 const SPARSE_PAIR = new Set(['GNU.sparse.offset', 'GNU.sparse.numbytes']);
 const SPARSE_MAP = 'GNU.sparse.map';
+/** Of nearly every member. */
+const NO_XATTRS: ReadonlyMap<string, Buffer> = new Map();
 
 const invalid = (why: string): ImageError => new ImageError('LAYER_INVALID', `invalid PAX header: ${why}`);
 
@@ -64,11 +66,11 @@ export const paxTimeNs = (records: PaxRecords, key: string): bigint | undefined 
 };
 
 export const paxXattrs = (records: PaxRecords): ReadonlyMap<string, Buffer> => {
-  const xattrs = new Map<string, Buffer>();
+  let xattrs: Map<string, Buffer> | undefined;
   for (const [key, value] of records) {
-    if (key.startsWith(XATTR_PREFIX)) xattrs.set(xattrName(key), Buffer.from(value));
+    if (key.startsWith(XATTR_PREFIX)) (xattrs ??= new Map()).set(xattrName(key), Buffer.from(value));
   }
-  return xattrs;
+  return xattrs ?? NO_XATTRS;
 };
 
 /** `SCHILY.xattr.user.x` for `user.x`; as in GNU tar, a key is escaped where it would end the key of a record. */

@@ -36,8 +36,17 @@ const NO_RECORDS: PaxRecords = new Map();
 const invalid = (why: string): ImageError => new ImageError('LAYER_INVALID', `invalid tar archive: ${why}`);
 const limit = (why: string): ImageError => new ImageError('LAYER_LIMIT', `tar archive refused: ${why}`);
 
-/** What the next bytes are; `entry` is none: a member is known that the sink has not heard of. */
-type State = 'header' | 'extension' | 'oldSparse' | 'sparseHead' | 'entry' | 'data' | 'padding' | 'ended';
+/** Size and runs of a sparse file. */
+interface SparseMap {
+  readonly size: number;
+  readonly extents: readonly Extent[];
+}
+
+/** A member whose header is not read to its end yet. */
+type Draft = { -readonly [K in keyof TarEntry]: TarEntry[K] };
+
+/** What the next bytes are; with `entry` and `end` none: the sink has not heard yet that a member begins, or ends. */
+type State = 'header' | 'extension' | 'oldSparse' | 'sparseHead' | 'entry' | 'data' | 'end' | 'padding' | 'ended';
 
 /**
  * Takes a tar archive in pieces of any size and hands its members to a sink. Understands ustar, PAX, GNU and old
@@ -49,6 +58,8 @@ export class TarReader {
   readonly #sink: TarSink;
   readonly #limits: TarLimits;
   #state: State = 'header';
+  /** What the sink's last call returned, until it is waited for. */
+  #waiting: unknown;
   #want: number = BLOCK;
   #parts: Buffer[] = [];
   #have = 0;
@@ -62,7 +73,7 @@ export class TarReader {
   #longLink: string | undefined;
 
   #block: Block | undefined;
-  #entry: TarEntry | undefined;
+  #entry: Draft | undefined;
   #sparseNumbers: number[] = [];
   #sparseHead: Buffer = Buffer.alloc(0);
   #sparseSize = 0;
@@ -85,12 +96,14 @@ export class TarReader {
 
   /** Resolves when the sink has taken what is in these bytes. */
   async write(chunk: Buffer): Promise<void> {
-    let at = 0;
-    while (at < chunk.length && this.#state !== 'ended') {
-      if (this.#state === 'data') at += await this.#data(chunk.subarray(at, at + this.#remaining));
-      else if (this.#state === 'padding') at += this.#skip(Math.min(this.#padding, chunk.length - at));
-      else at += this.#collect(chunk.subarray(at, at + this.#want - this.#have));
-      if (this.#isAnnounced()) await this.#announce();
+    for (let at = 0; at < chunk.length && this.#state !== 'ended';) {
+      at += this.#read(chunk, at);
+      // A promise for every member, waited for or not, would be most of what reading an archive costs.
+      if (this.#waiting !== undefined) await this.#taken();
+      if (this.#state === 'entry') this.#announce();
+      if (this.#waiting !== undefined) await this.#taken();
+      if (this.#state === 'end') this.#finish();
+      if (this.#waiting !== undefined) await this.#taken();
     }
   }
 
@@ -100,6 +113,19 @@ export class TarReader {
     // umoci's `insert` writes no archive's end, nor what would fill the last file's block: nothing is missing.
     if (this.#state !== 'ended' && this.#state !== 'padding' && !atHeader)
       throw invalid('it ends in the middle of a member');
+  }
+
+  /** Reads on in a chunk, and says how many bytes that took. What the sink wants to be waited for is in `#waiting`. */
+  #read(chunk: Buffer, at: number): number {
+    if (this.#state === 'data') return this.#data(chunk, at);
+    if (this.#state === 'padding') return this.#skip(Math.min(this.#padding, chunk.length - at));
+    return this.#collect(chunk.subarray(at, at + this.#want - this.#have));
+  }
+
+  async #taken(): Promise<void> {
+    const waiting = this.#waiting;
+    this.#waiting = undefined;
+    await waiting;
   }
 
   #collect(piece: Buffer): number {
@@ -179,7 +205,7 @@ export class TarReader {
       this.#begin(this.#block as Block, { size: this.#sparseSize, extents: pairExtents(this.#sparseNumbers) });
   }
 
-  #begin(block: Block, sparse?: { readonly size: number; readonly extents: readonly Extent[] }): void {
+  #begin(block: Block, sparse?: SparseMap): void {
     const storedBytes = paxInteger(this.#pax, 'size') ?? block.size;
     const named = this.#named(block);
     const hasData = named.type === 'file';
@@ -197,10 +223,10 @@ export class TarReader {
     }
     const list = hasData ? this.#pax.get('GNU.sparse.map')?.toString('latin1') : undefined;
     const map = sparse ?? (list === undefined ? undefined : this.#paxSparse(parseSparseList(list)));
-    this.#start({ ...named, size: map?.size ?? this.#remaining, extents: map?.extents });
+    this.#start(named, map);
   }
 
-  #paxSparse(extents: readonly Extent[]): { readonly size: number; readonly extents: readonly Extent[] } {
+  #paxSparse(extents: readonly Extent[]): SparseMap {
     if (extents.length > this.#limits.maxExtents)
       throw limit(`a sparse file has more than ${String(this.#limits.maxExtents)} extents`);
     const size = paxInteger(this.#pax, 'GNU.sparse.realsize') ?? paxInteger(this.#pax, 'GNU.sparse.size');
@@ -214,11 +240,11 @@ export class TarReader {
     if (this.#remaining < 0) throw invalid('the map of a sparse file is cut');
     if (this.#sparseHead.length > this.#limits.maxHeaderBytes) throw limit('the map of a sparse file is too long');
     const extents = parseSparseHead(this.#sparseHead, this.#limits.maxExtents);
-    if (extents !== undefined) this.#start({ ...(this.#entry as TarEntry), ...this.#paxSparse(extents) });
+    if (extents !== undefined) this.#start(this.#entry as Draft, this.#paxSparse(extents));
   }
 
   /** The header's fields under those of its extensions; size and extents are filled in by the caller. */
-  #named(block: Block): TarEntry {
+  #named(block: Block): Draft {
     const pax = this.#pax;
     const type = TYPES.get(block.typeFlag);
     const name = paxText(pax, 'GNU.sparse.name') ?? this.#longName ?? paxText(pax, 'path') ?? block.name;
@@ -241,7 +267,9 @@ export class TarReader {
     };
   }
 
-  #start(entry: TarEntry): void {
+  #start(entry: Draft, sparse: SparseMap | undefined): void {
+    entry.size = sparse?.size ?? this.#remaining;
+    entry.extents = sparse?.extents;
     this.#extents = entry.extents ?? [{ offset: 0, length: this.#remaining }];
     if (entry.extents !== undefined) checkExtents(entry.extents, entry.size, this.#remaining);
     this.#extent = 0;
@@ -254,38 +282,31 @@ export class TarReader {
     this.#state = 'entry';
   }
 
-  #isAnnounced(): boolean {
-    return this.#state === 'entry';
+  #announce(): void {
+    this.#state = this.#remaining === 0 ? 'end' : 'data';
+    this.#waiting = this.#sink.entry(this.#entry as TarEntry);
   }
 
-  async #announce(): Promise<void> {
-    await this.#sink.entry(this.#entry as TarEntry);
-    this.#state = 'data';
-    if (this.#remaining === 0) await this.#finish();
-  }
-
-  async #data(piece: Buffer): Promise<number> {
-    for (let at = 0; at < piece.length;) {
-      const extent = this.#extents[this.#extent];
-      if (extent === undefined) throw invalid('more data than the map of a sparse file has room for');
-      const part = piece.subarray(at, at + extent.length - this.#offset);
-      if (part.length > 0) await this.#sink.data(part, extent.offset + this.#offset);
-      this.#offset += part.length;
-      at += part.length;
-      if (this.#offset === extent.length) {
-        this.#extent += 1;
-        this.#offset = 0;
-      }
+  /** Hands over what a chunk has of the current extent. */
+  #data(chunk: Buffer, at: number): number {
+    while (this.#extents[this.#extent]?.length === this.#offset) {
+      this.#extent += 1;
+      this.#offset = 0;
     }
-    this.#remaining -= piece.length;
-    if (this.#remaining === 0) await this.#finish();
-    return piece.length;
+    const extent = this.#extents[this.#extent];
+    if (extent === undefined) throw invalid('more data than the map of a sparse file has room for');
+    const part = chunk.subarray(at, at + Math.min(extent.length - this.#offset, this.#remaining));
+    this.#waiting = this.#sink.data(part, extent.offset + this.#offset);
+    this.#offset += part.length;
+    this.#remaining -= part.length;
+    if (this.#remaining === 0) this.#state = 'end';
+    return part.length;
   }
 
-  async #finish(): Promise<void> {
-    await this.#sink.end();
+  #finish(): void {
     if (this.#padding > 0) this.#state = 'padding';
     else this.#expect('header', BLOCK);
+    this.#waiting = this.#sink.end();
   }
 
   #skip(bytes: number): number {
