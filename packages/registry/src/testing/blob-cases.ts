@@ -94,6 +94,33 @@ const reads: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'blob-head-like-get',
+    section: 'RFC 9110, 9.3.2',
+    level: 'SHOULD',
+    title: 'HEAD has the headers of GET',
+    run: async (target) => {
+      const path = await pushed(target);
+      const [head, get] = [await target.send('HEAD', path), await target.send('GET', path)];
+      for (const name of ['content-type', 'content-length', 'docker-content-digest', 'etag', 'accept-ranges']) {
+        equal(head.headers[name], get.headers[name], name);
+      }
+    },
+  },
+  {
+    id: 'blob-digest-header-sha512',
+    section: PULL,
+    level: 'MUST',
+    title: 'the Docker-Content-Digest of a blob pulled by its sha512 is one of its digests',
+    run: async (target) => {
+      const name = target.freshName();
+      const digest = await target.pushBlob(name, text, 'sha512');
+      for (const method of ['GET', 'HEAD']) {
+        const { headers } = await target.send(method, `/v2/${name}/blobs/${digest}`);
+        ok([digest, digestOf(text)].includes(String(headers['docker-content-digest']) as typeof digest));
+      }
+    },
+  },
+  {
     id: 'blob-etag',
     section: 'RFC 9110, 13',
     level: 'SHOULD',
@@ -124,6 +151,7 @@ const ranges: readonly RangeRow[] = [
   { header: 'items=0-3', status: 200, body: '0123456789' },
   { header: 'bytes=10-', status: 416, contentRange: 'bytes */10' },
   { header: 'bytes=10-20', status: 416, contentRange: 'bytes */10' },
+  { header: 'bytes=5-2', status: 416, contentRange: 'bytes */10' },
 ];
 
 const rangeCases = ranges.map(({ header, status, body, contentRange }): ConformanceCase => ({
@@ -183,6 +211,13 @@ const deletions: readonly ConformanceCase[] = [
       await target.pushBlob(name, text);
       wantError(await target.send('DELETE', `/v2/${name}/blobs/${missing}`), 404, 'BLOB_UNKNOWN');
     },
+  },
+  {
+    id: 'blob-delete-missing-repository',
+    section: DELETE,
+    level: 'MUST',
+    title: "DELETE of a blob of a repository that isn't there is a 404",
+    run: async (target) => wantStatus(await target.send('DELETE', `/v2/${target.freshName()}/blobs/${missing}`), 404),
   },
   {
     id: 'blob-delete-twice',

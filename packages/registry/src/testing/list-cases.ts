@@ -80,6 +80,66 @@ const tagCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'tags-n-exact',
+    section: TAGS,
+    level: 'MUST',
+    title: 'an n that is the number of tags is all of them',
+    run: async (target) => {
+      const answer = await list(target, await tagged(target, 'a', 'b'), '?n=2');
+      wantStatus(answer, 200);
+      deepEqual(json(answer)['tags'], ['a', 'b']);
+    },
+  },
+  {
+    id: 'tags-n-0-last',
+    section: TAGS,
+    level: 'MUST',
+    title: 'n=0 is empty and has no Link, wherever it begins',
+    run: async (target) => {
+      const answer = await list(target, await tagged(target, 'a', 'b'), '?n=0&last=a');
+      wantStatus(answer, 200);
+      deepEqual(json(answer)['tags'] ?? [], []);
+      equal(answer.headers['link'], undefined);
+    },
+  },
+  {
+    id: 'tags-none',
+    section: TAGS,
+    level: 'MUST',
+    title: 'a repository without tags is a 200 with an empty list',
+    run: async (target) => {
+      const name = target.freshName();
+      const image = await target.image(name);
+      await target.pushManifest(name, digestOf(JSON.stringify(image)), image);
+      const answer = await list(target, name);
+      wantStatus(answer, 200);
+      deepEqual(json(answer)['tags'] ?? [], []);
+    },
+  },
+  {
+    id: 'tags-deleted',
+    section: 'Deleting tags',
+    level: 'MUST',
+    title: 'a deleted tag is not listed any more, a moved one once',
+    run: async (target) => {
+      const name = await tagged(target, 'a', 'b', 'c');
+      await target.pushManifest(name, 'c', await target.image(name));
+      wantStatus(await target.send('DELETE', `/v2/${name}/manifests/b`), 202);
+      deepEqual(json(await list(target, name))['tags'], ['a', 'c']);
+    },
+  },
+  {
+    id: 'tags-last-deleted',
+    section: TAGS,
+    level: 'OURS',
+    title: 'paging goes on where the last tag was, also when it is deleted meanwhile',
+    run: async (target) => {
+      const name = await tagged(target, 'a', 'b', 'c');
+      wantStatus(await target.send('DELETE', `/v2/${name}/manifests/b`), 202);
+      deepEqual(json(await list(target, name, '?n=5&last=b'))['tags'], ['c']);
+    },
+  },
+  {
     id: 'tags-missing-repository',
     section: 'Endpoints',
     level: 'MUST',
