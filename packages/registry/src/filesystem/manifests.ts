@@ -16,6 +16,7 @@ import {
   tagFile,
   tagsDir,
 } from './layout.ts';
+import { makeTag, moveTag, readTag, removeTagIf, tagDenied } from './tags.ts';
 
 /** How many small files are read at once. */
 const AT_ONCE = 16;
@@ -70,21 +71,40 @@ const hasRecord = async (rootDir: string, { name, digest }: ManifestKey): Promis
 /**
  * The referrer goes first: a list of referrers leaves out those whose manifest isn't there, so the two appear as one. Tags go
  * last, so that none leads nowhere.
+ *
+ * @throws {@link RegistryError} `DENIED`: an immutable tag names another manifest
  */
 export async function writeRecord(rootDir: string, name: string, manifest: NewManifest): Promise<void> {
   const { digest, subject, referrer } = manifest;
+  await checkTags(rootDir, name, manifest);
   if (subject !== undefined && referrer !== undefined) {
     const path = referrerFile(rootDir, name, { subject, digest });
     await replaceFile(rootDir, { path, bytes: formatReferrer(referrer) });
   }
   await replaceFile(rootDir, { path: manifestFile(rootDir, name, digest), bytes: formatRecord(manifest) });
-  await Promise.all(
-    manifest.tags.map((tag) => replaceFile(rootDir, { path: tagFile(rootDir, name, tag), bytes: digest })),
-  );
+  await writeTags(rootDir, name, manifest);
   if (await hasRecord(rootDir, { name, digest })) return;
   // Somebody deleted it meanwhile, and may have looked for its tags before they were there.
   await removeTagsOf(rootDir, { name, digest });
   throw manifestUnknown(digest);
+}
+
+async function checkTags(rootDir: string, name: string, { digest, immutableTags }: NewManifest): Promise<void> {
+  for (const tag of immutableTags ?? []) {
+    const named = await readTag(rootDir, { name, tag });
+    if (named !== undefined && named !== digest) throw tagDenied({ name, tag });
+  }
+}
+
+/**
+ * Immutable tags go first, so that who loses a race for one has moved no other, and in order, so that who loses one of
+ * several has made none that the winner wants too. One that is made stays: somebody may count on it already.
+ */
+async function writeTags(rootDir: string, name: string, { digest, tags, immutableTags }: NewManifest): Promise<void> {
+  const immutable = [...new Set(tags)].filter((tag) => immutableTags?.has(tag) === true).sort(compareBytes);
+  for (const tag of immutable) await makeTag(rootDir, { name, tag }, digest);
+  const others = tags.filter((tag) => !immutable.includes(tag));
+  await Promise.all(others.map((tag) => moveTag(rootDir, { name, tag }, digest)));
 }
 
 /** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
@@ -102,21 +122,14 @@ export async function removeRecord(rootDir: string, key: ManifestKey): Promise<v
 async function removeTagsOf(rootDir: string, { name, digest }: ManifestKey): Promise<void> {
   const removed: string[] = [];
   await forEach(await readTags(rootDir, name), async (tag) => {
-    if ((await readTag(rootDir, name, tag)) !== digest) return;
-    await unlessMissing(unlink(tagFile(rootDir, name, tag)));
-    removed.push(tag);
+    if (await removeTagIf(rootDir, { name, tag }, (named) => named === digest)) removed.push(tag);
   });
   if (removed.length > 0) await syncDir(tagsDir(rootDir, name));
 }
 
-async function readTag(rootDir: string, name: string, tag: string): Promise<Digest | undefined> {
-  const text = await unlessMissing(readFile(tagFile(rootDir, name, tag), 'utf8'));
-  return text !== undefined && isDigest(text) ? text : undefined;
-}
-
 /** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
 export async function resolveTag(rootDir: string, name: string, tag: string): Promise<Digest> {
-  const digest = await readTag(rootDir, name, tag);
+  const digest = await readTag(rootDir, { name, tag });
   if (digest === undefined) throw manifestUnknown(tag);
   return digest;
 }

@@ -4,6 +4,7 @@ import { isRegistryError, RegistryError } from '../errors.ts';
 import { parseManifestDocument } from '../manifest-document.ts';
 import type { ManifestDocument } from '../manifest-document.ts';
 import type { Algorithm, Digest, ManifestReference } from '../names.ts';
+import { checkDeletable } from '../policy/immutable.ts';
 import type { Referrer } from '../storage.ts';
 import { sendBytes, sendEmpty } from './answer.ts';
 import type { Headers } from './answer.ts';
@@ -142,7 +143,8 @@ async function isThere(call: Promise<unknown>): Promise<boolean> {
 
 /** end-9 */
 export async function deleteManifest(exchange: Exchange, { name, reference }: ManifestTarget): Promise<void> {
-  const { storage, signal } = exchange;
+  const { storage, policy, signal } = exchange;
+  await checkDeletable(storage, policy, { name, reference, signal });
   if (reference.type === 'tag') {
     await storage.deleteTag(name, reference.tag, { signal });
     exchange.emit({ type: 'delete', object: 'tag', name, tag: reference.tag });
