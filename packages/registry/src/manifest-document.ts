@@ -48,6 +48,9 @@ type Fields = Readonly<Record<string, unknown>>;
 
 const invalid = (why: string): RegistryError => new RegistryError('MANIFEST_INVALID', why);
 
+/** Programs in Go write null for what they have nothing of. */
+const isAbsent = (value: unknown): boolean => value === undefined || value === null;
+
 const isFields = (value: unknown): value is Fields =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 
@@ -72,7 +75,7 @@ export function parseManifestDocument(bytes: Uint8Array, contentType: string | u
     members: INDEX_TYPES.has(mediaType)
       ? descriptors(document['manifests'], 'manifests').map(({ digest }) => digest)
       : [],
-    subject: document['subject'] === undefined ? undefined : descriptor(document['subject'], 'subject').digest,
+    subject: isAbsent(document['subject']) ? undefined : descriptor(document['subject'], 'subject').digest,
     artifactType: artifactTypeOf(document),
     annotations: annotationsOf(document['annotations']),
   };
@@ -132,6 +135,7 @@ function descriptor(value: unknown, where: string): DescriptorFields {
 }
 
 function descriptors(value: unknown, where: string): readonly DescriptorFields[] {
+  if (value === null) return [];
   if (!Array.isArray(value)) throw invalid(`"${where}" is not a list`);
   return value.map((entry, at) => descriptor(entry, `${where}[${at}]`));
 }
@@ -150,7 +154,7 @@ function artifactTypeOf({ artifactType, config }: Fields): string | undefined {
 }
 
 function annotationsOf(value: unknown): ReadonlyMap<string, string> {
-  if (value === undefined || value === null) return new Map();
+  if (isAbsent(value)) return new Map();
   if (!isFields(value)) throw invalid('annotations are not an object');
   return new Map(
     Object.entries(value).map(([key, text]) => {

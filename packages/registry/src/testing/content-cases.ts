@@ -81,6 +81,10 @@ const kinds: Readonly<
     ok(mediaType === MANIFEST);
     return image;
   },
+  'an image with null for what it has not': async (target, name) => ({
+    ...(await target.image(name, { layers: null, subject: null, annotations: null })),
+    mediaType: MANIFEST,
+  }),
   'an image with one layer twice': async (target, name) => {
     const content = randomBytes(20);
     await target.pushBlob(name, content);
