@@ -1,6 +1,7 @@
 export { EVERYBODY } from './access/access.ts';
 export type { AccessControl, Action, Identity, Need } from './access/access.ts';
 export { needsOf } from './access/needs.ts';
+export { openAccessControl } from './access/open.ts';
 export type { OpenAccess } from './access/open.ts';
 export type {
   AccessOptions,
@@ -28,6 +29,19 @@ export { compareBytes, formatNextLink, parsePage, takePage } from './pagination.
 export type { Page, PageRequest } from './pagination.ts';
 export { checkChunkFollows, formatReceived, parseChunkRange, parseRange } from './ranges.ts';
 export type { ByteRange } from './ranges.ts';
+export { createHealth } from './operation/health.ts';
+export type { Health, HealthOptions } from './operation/health.ts';
+export { metricsEndpoint } from './operation/metrics-endpoint.ts';
+export type { MetricsEndpointOptions } from './operation/metrics-endpoint.ts';
+export { openMetrics } from './operation/metrics.ts';
+export type { CacheResult, Metrics, MetricsOptions } from './operation/metrics.ts';
+export { createRateLimiter } from './operation/rate-limiter.ts';
+export type { RateLimits } from './operation/rate-limiter.ts';
+export { createRequestLog } from './operation/request-log.ts';
+export type { RequestLogOptions } from './operation/request-log.ts';
+export type { Rate } from './operation/token-buckets.ts';
+export type { WebhookOptions, Webhooks, WebhookState, WebhookTarget } from './operation/webhook-options.ts';
+export { openWebhooks } from './operation/webhooks.ts';
 export type { RepositoryPolicy } from './policy/policy.ts';
 export { parseRoute } from './routes.ts';
 export type { Route } from './routes.ts';
@@ -60,8 +74,10 @@ export type {
   StoredManifest,
   TagEntry,
   TagStorage,
+  UnreadableManifest,
   Upload,
   UploadChunk,
+  VerifyOptions,
 } from './storage.ts';
 export type {
   CacheEvent,
