@@ -53,6 +53,7 @@ export { createRegistry } from './server/registry.ts';
 export type { Registry, RegistryOptions } from './server/registry.ts';
 export { serveRegistry } from './server/serve.ts';
 export type { RegistryServer, ServeOptions } from './server/serve.ts';
+export type { TlsOptions } from './server/tls.ts';
 export type {
   BlobInfo,
   BlobReader,

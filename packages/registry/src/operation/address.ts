@@ -34,7 +34,9 @@ const plain = (address: string | undefined): string | undefined => address?.repl
 /** `192.0.2.1`, `192.0.2.1:4711`, `[2001:db8::1]:4711`: proxies write all of these. */
 function hopAddress(text: string): string | undefined {
   const trimmed = text.trim();
-  const address = plain(/^\[([^\]]+)\](?::\d+)?$/.exec(trimmed)?.[1] ?? trimmed.replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1'));
+  const address = plain(
+    /^\[([^\]]+)\](?::\d+)?$/.exec(trimmed)?.[1] ?? trimmed.replace(/^(\d+(?:\.\d+){3}):\d+$/, '$1'),
+  );
   return address !== undefined && isIP(address) !== 0 ? address : undefined;
 }
 

@@ -109,9 +109,12 @@ export function shownUrl(url: string): string {
   if (!url.startsWith('/')) return '***';
   const [path = '', ...rest] = url.split('?');
   if (rest.length === 0 || !path.startsWith('/v2/')) return path;
-  const query = rest.join('?').split('&').map((part) => {
-    const [key = ''] = part.split('=', 1);
-    return KNOWN_QUERY.has(key) ? part : `${/^[\w-]{1,64}$/.test(key) && part !== key ? `${key}=` : ''}***`;
-  });
+  const query = rest
+    .join('?')
+    .split('&')
+    .map((part) => {
+      const [key = ''] = part.split('=', 1);
+      return KNOWN_QUERY.has(key) ? part : `${/^[\w-]{1,64}$/.test(key) && part !== key ? `${key}=` : ''}***`;
+    });
   return `${path}?${query.join('&')}`;
 }
