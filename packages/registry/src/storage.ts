@@ -125,7 +125,17 @@ export interface InventoryStorage {
    * Reads a content and compares it with its digest. One that is corrupt is taken from every repository and set aside, so
    * that a client can push it again; nobody is served it from then on.
    */
-  verifyContent(digest: Digest, options?: StorageCall): Promise<ContentState>;
+  verifyContent(digest: Digest, options?: VerifyOptions): Promise<ContentState>;
+  /**
+   * The same for a manifest of a repository. Its tags stay: pushed again, it is found by them as before. Until then no blob
+   * of the repository counts as garbage, as nobody can tell what the manifest needs.
+   */
+  verifyManifest(name: string, digest: Digest, options?: StorageCall): Promise<ContentState>;
+}
+
+export interface VerifyOptions extends StorageCall {
+  /** How fast it may be read. Default: as fast as it can. */
+  readonly bytesPerSecond?: number | undefined;
 }
 
 export type ContentState = 'intact' | 'corrupt' | 'gone';
@@ -167,6 +177,16 @@ export interface GarbageReport {
   /** Contents removed, and their bytes. */
   readonly removedBlobs: number;
   readonly removedBytes: number;
+  /**
+   * Manifests that couldn't be read, or aren't what their digest says: their repositories kept every blob. It is left out
+   * when there are none.
+   */
+  readonly unreadable?: readonly UnreadableManifest[] | undefined;
+}
+
+export interface UnreadableManifest {
+  readonly name: string;
+  readonly digest: Digest;
 }
 
 export interface StorageCall {
@@ -201,6 +221,8 @@ export interface UploadChunk {
   /** Where it begins; undefined is wherever the upload ends. */
   readonly offset: number | undefined;
   readonly body: AsyncIterable<Uint8Array>;
+  /** How long the body says it will be; undefined: nobody knows yet. */
+  readonly sizeBytes?: number | undefined;
 }
 
 export interface ManifestInfo {

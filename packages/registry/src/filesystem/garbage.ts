@@ -2,33 +2,18 @@ import { mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { isRegistryError } from '../errors.ts';
-import { isDigest, isName } from '../names.ts';
+import { isDigest } from '../names.ts';
 import type { Digest } from '../names.ts';
 import type { GarbageReport, StorageCall } from '../storage.ts';
 import { restoreLink } from './blobs.ts';
 import { unlessMissing } from './durable.ts';
-import {
-  blobsDir,
-  digestOfFileName,
-  linkFile,
-  linksDir,
-  repositoriesDir,
-  sweptDir,
-  sweptFile,
-  temporaryDir,
-} from './layout.ts';
+import { blobsDir, digestOfFileName, linkFile, linksDir, sweptDir, sweptFile, temporaryDir } from './layout.ts';
 import { manifestDigests, readRecord } from './manifests.ts';
+import { everyRepository } from './repositories.ts';
 
 export interface CollectOptions extends StorageCall {
   readonly rootDir: string;
   readonly graceMs: number;
-}
-
-/** Every repository, also one that has blobs only. */
-export async function* repositories(rootDir: string, prefix = ''): AsyncGenerator<string> {
-  const entries = (await unlessMissing(readdir(join(repositoriesDir(rootDir), prefix), { withFileTypes: true }))) ?? [];
-  if (prefix !== '' && entries.some(({ name }) => name === '_blobs')) yield prefix.slice(0, -1);
-  for (const { name } of entries) if (isName(name)) yield* repositories(rootDir, `${prefix}${name}/`);
 }
 
 /** What happened later is too young. Files' times have fractions of a millisecond, our clock has not: it is rounded up. */
@@ -142,7 +127,7 @@ const TEMPORARY_MS = 3_600_000;
 /** Needs no lock: see the two sweeps for why nothing is lost beside pushes, pulls and other collections. */
 export async function collectGarbage(options: CollectOptions): Promise<GarbageReport> {
   let unlinkedBlobs = 0;
-  for await (const name of repositories(options.rootDir)) unlinkedBlobs += await sweepRepository(options, name);
+  for await (const name of everyRepository(options.rootDir)) unlinkedBlobs += await sweepRepository(options, name);
   await sweepTemporary(options);
   const removed = await sweepContents(options);
   return { unlinkedBlobs, removedBlobs: removed.length, removedBytes: removed.reduce((sum, size) => sum + size, 0) };

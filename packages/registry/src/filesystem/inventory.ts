@@ -1,26 +1,18 @@
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
-import { mkdir, readdir, rename, stat, unlink } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { opendir, readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import { isRegistryError } from '../errors.ts';
 import { isDigest } from '../names.ts';
 import type { Digest } from '../names.ts';
-import type { ContentEntry, ContentState, ManifestEntry, StorageCall, TagEntry } from '../storage.ts';
+import type { ContentEntry, ContentState, ManifestEntry, TagEntry, VerifyOptions } from '../storage.ts';
+import { inodeOf } from './aside.ts';
 import { unlessMissing } from './durable.ts';
-import { repositories } from './garbage.ts';
-import {
-  blobsDir,
-  contentFile,
-  corruptFile,
-  linkFile,
-  linksDir,
-  manifestFile,
-  splitDigest,
-  tagFile,
-} from './layout.ts';
-import { manifestDigests, readRecord, readTags, resolveTag } from './manifests.ts';
+import { blobsDir, contentFile, linkFile, linksDir, manifestFile, tagFile } from './layout.ts';
+import { manifestDigests, parseRecord, readTags, resolveTag } from './manifests.ts';
+import { everyRepository } from './repositories.ts';
+import { finishSettingAside, verifyFiles } from './verify.ts';
+
+const ALGORITHMS = ['sha256', 'sha512'];
 
 async function unlessUnknown<T>(call: Promise<T>): Promise<T | undefined> {
   try {
@@ -34,10 +26,18 @@ async function unlessUnknown<T>(call: Promise<T>): Promise<T | undefined> {
 export async function* listManifests(rootDir: string, name: string): AsyncGenerator<ManifestEntry> {
   for await (const digest of manifestDigests(rootDir, name)) {
     const facts = await unlessMissing(stat(manifestFile(rootDir, name, digest)));
-    const record = await unlessUnknown(readRecord(rootDir, { name, digest }));
-    if (facts === undefined || record === undefined) continue;
-    const { mediaType, subject, bytes } = record;
-    yield { digest, mediaType, subject, sizeBytes: bytes.byteLength, pushedAtMs: facts.mtimeMs };
+    const file = await unlessMissing(readFile(manifestFile(rootDir, name, digest)));
+    if (facts !== undefined && file !== undefined) yield entryOf(file, { digest, pushedAtMs: facts.mtimeMs });
+  }
+}
+
+/** One that is damaged is listed too, so that it is found. */
+function entryOf(file: Buffer, known: Pick<ManifestEntry, 'digest' | 'pushedAtMs'>): ManifestEntry {
+  try {
+    const { mediaType, subject, bytes } = parseRecord(file);
+    return { ...known, mediaType, subject, sizeBytes: bytes.byteLength };
+  } catch {
+    return { ...known, mediaType: 'application/octet-stream', subject: undefined, sizeBytes: file.byteLength };
   }
 }
 
@@ -58,31 +58,64 @@ async function* contentsOf(dir: string, algorithm: string): AsyncGenerator<Conte
 }
 
 export async function* listBlobs(rootDir: string, name: string): AsyncGenerator<ContentEntry> {
-  for (const algorithm of ['sha256', 'sha512']) yield* contentsOf(join(linksDir(rootDir, name), algorithm), algorithm);
+  for (const algorithm of ALGORITHMS) yield* contentsOf(join(linksDir(rootDir, name), algorithm), algorithm);
 }
 
-export async function* listContents(rootDir: string): AsyncGenerator<ContentEntry> {
-  for (const algorithm of await readdir(blobsDir(rootDir))) {
-    const shards = join(blobsDir(rootDir), algorithm);
-    for (const shard of await readdir(shards)) yield* contentsOf(join(shards, shard), algorithm);
+/**
+ * The contents of a storage. Most are one file with many names; where the names of a file were used up, or a collection took
+ * the shared one in the moment of a push, repositories have a file that the shared name doesn't lead to. A look through all
+ * contents finds these *strays*, and remembers them for when their digest is verified.
+ */
+export class Contents {
+  readonly #rootDir: string;
+  /** One path for each file. */
+  #strays: ReadonlyMap<Digest, readonly string[]> = new Map();
+
+  constructor(rootDir: string) {
+    this.#rootDir = rootDir;
+  }
+
+  async *list(): AsyncGenerator<ContentEntry> {
+    await finishSettingAside(this.#rootDir);
+    this.#strays = await findStrays(this.#rootDir);
+    for (const algorithm of await readdir(blobsDir(this.#rootDir))) {
+      const shards = join(blobsDir(this.#rootDir), algorithm);
+      for (const shard of await readdir(shards)) yield* contentsOf(join(shards, shard), algorithm);
+    }
+    for (const [digest, [path = '']] of this.#strays) {
+      if ((await inodeOf(contentFile(this.#rootDir, digest))) !== undefined) continue;
+      const facts = await unlessMissing(stat(path));
+      if (facts !== undefined) yield { digest, sizeBytes: facts.size };
+    }
+  }
+
+  verify(digest: Digest, options: VerifyOptions = {}): Promise<ContentState> {
+    return verifyFiles(this.#rootDir, digest, { ...options, others: this.#strays.get(digest) ?? [] });
   }
 }
 
-export async function verifyContent(rootDir: string, digest: Digest, options: StorageCall = {}): Promise<ContentState> {
-  const [algorithm, hex] = splitDigest(digest);
-  const path = contentFile(rootDir, digest);
-  const hash = createHash(algorithm);
-  const read = pipeline(createReadStream(path), hash, { signal: options.signal }).then(() => true);
-  if ((await unlessMissing(read)) === undefined) return 'gone';
-  if (hash.digest('hex') === hex) return 'intact';
-  await setAside(rootDir, digest);
-  return 'corrupt';
+async function findStrays(rootDir: string): Promise<ReadonlyMap<Digest, readonly string[]>> {
+  const strays = new Map<Digest, Map<bigint, string>>();
+  for await (const name of everyRepository(rootDir)) {
+    for await (const digest of linkedDigests(rootDir, name)) {
+      const path = linkFile(rootDir, name, digest);
+      const [inode, shared] = await Promise.all([inodeOf(path), inodeOf(contentFile(rootDir, digest))]);
+      if (inode === undefined || inode === shared) continue;
+      const files = strays.get(digest) ?? new Map<bigint, string>();
+      strays.set(digest, files.set(inode, path));
+    }
+  }
+  return new Map(Array.from(strays, ([digest, files]) => [digest, [...files.values()]]));
 }
 
-/** The repositories' links first: the shared name is how a collection that is killed here finds the content again. */
-async function setAside(rootDir: string, digest: Digest): Promise<void> {
-  for await (const name of repositories(rootDir)) await unlessMissing(unlink(linkFile(rootDir, name, digest)));
-  const aside = corruptFile(rootDir, digest);
-  await mkdir(dirname(aside), { recursive: true });
-  await unlessMissing(rename(contentFile(rootDir, digest), aside));
+/** What a repository has links to, without looking at them. */
+export async function* linkedDigests(rootDir: string, name: string): AsyncGenerator<Digest> {
+  for (const algorithm of ALGORITHMS) {
+    const dir = await unlessMissing(opendir(join(linksDir(rootDir, name), algorithm)));
+    if (dir === undefined) continue;
+    for await (const { name: hex } of dir) {
+      const digest = `${algorithm}:${hex}`;
+      if (isDigest(digest)) yield digest;
+    }
+  }
 }

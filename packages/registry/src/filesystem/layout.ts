@@ -28,9 +28,12 @@ export function contentFile(rootDir: string, digest: Digest): string {
   return join(blobsDir(rootDir), algorithm, hex.slice(0, 2), hex);
 }
 
-/** Where scrub puts a content that isn't what its name says. */
-export const corruptFile = (rootDir: string, digest: Digest): string =>
-  join(rootDir, 'corrupt', splitDigest(digest).join('-'));
+/** Where scrub puts contents that aren't what their name says. */
+export const corruptDir = (rootDir: string): string => join(rootDir, 'corrupt');
+
+/** One digest may have several. */
+export const corruptFile = (rootDir: string, digest: Digest, token: string): string =>
+  join(corruptDir(rootDir), `${splitDigest(digest).join('-')}.${token}`);
 
 /** A component of a name begins with a letter or digit, so what begins with `_` is ours. */
 export function repositoryDir(rootDir: string, name: string): string {
@@ -50,6 +53,17 @@ export const linkFile = (rootDir: string, name: string, digest: Digest): string 
 /** Where garbage collection puts a link for as long as it looks whether somebody came to need it. */
 export const sweptFile = (rootDir: string, name: string, digest: Digest): string =>
   join(sweptDir(rootDir, name), splitDigest(digest).join('-'));
+
+/** What a repository would have, if it weren't damaged. */
+export const damagedDir = (rootDir: string, name: string): string => join(repositoryDir(rootDir, name), '_damaged');
+
+/** An empty file: the repository had this blob. */
+export const damagedBlob = (rootDir: string, name: string, digest: Digest): string =>
+  join(damagedDir(rootDir, name), 'blobs', splitDigest(digest).join('-'));
+
+/** A manifest's file as it was found. */
+export const damagedManifest = (rootDir: string, name: string, digest: Digest): string =>
+  join(damagedDir(rootDir, name), 'manifests', splitDigest(digest).join('-'));
 
 export const manifestFile = (rootDir: string, name: string, digest: Digest): string =>
   join(manifestsDir(rootDir, name), ...splitDigest(digest));

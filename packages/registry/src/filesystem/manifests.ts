@@ -41,7 +41,7 @@ export interface ManifestKey {
   readonly digest: Digest;
 }
 
-function parseRecord(file: Buffer): ManifestRecord {
+export function parseRecord(file: Buffer): ManifestRecord {
   const end = file.indexOf(NEWLINE);
   const { mediaType, subject } = JSON.parse(file.subarray(0, end).toString()) as ManifestHeader;
   return { mediaType, subject, bytes: file.subarray(end + 1) };
@@ -65,7 +65,7 @@ export async function statRecord(rootDir: string, key: ManifestKey): Promise<Man
   return { mediaType, sizeBytes: bytes.byteLength };
 }
 
-const hasRecord = async (rootDir: string, { name, digest }: ManifestKey): Promise<boolean> =>
+export const hasRecord = async (rootDir: string, { name, digest }: ManifestKey): Promise<boolean> =>
   (await unlessMissing(stat(manifestFile(rootDir, name, digest)))) !== undefined;
 
 /**
@@ -107,11 +107,15 @@ async function writeTags(rootDir: string, name: string, { digest, tags, immutabl
   await Promise.all(others.map((tag) => moveTag(rootDir, { name, tag }, digest)));
 }
 
-/** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
+/**
+ * The manifest goes first, and with it all: what a process that dies leaves are tags that lead nowhere, which garbage
+ * collection removes.
+ *
+ * @throws {@link RegistryError} `MANIFEST_UNKNOWN`
+ */
 export async function removeRecord(rootDir: string, key: ManifestKey): Promise<void> {
   const path = manifestFile(rootDir, key.name, key.digest);
   const { subject } = await readRecord(rootDir, key);
-  await removeTagsOf(rootDir, key);
   if ((await unlessMissing(unlink(path).then(() => true))) === undefined) throw manifestUnknown(key.digest);
   await syncDir(dirname(path));
   await removeTagsOf(rootDir, key);
@@ -119,10 +123,13 @@ export async function removeRecord(rootDir: string, key: ManifestKey): Promise<v
   await unlessMissing(unlink(referrerFile(rootDir, key.name, { subject, digest: key.digest })));
 }
 
+/** Only while the manifest isn't there: who pushes it again at the same time keeps its tags. */
 async function removeTagsOf(rootDir: string, { name, digest }: ManifestKey): Promise<void> {
   const removed: string[] = [];
+  const unwanted = async (named: Digest | undefined): Promise<boolean> =>
+    named === digest && !(await hasRecord(rootDir, { name, digest }));
   await forEach(await readTags(rootDir, name), async (tag) => {
-    if (await removeTagIf(rootDir, { name, tag }, (named) => named === digest)) removed.push(tag);
+    if (await removeTagIf(rootDir, { name, tag }, unwanted)) removed.push(tag);
   });
   if (removed.length > 0) await syncDir(tagsDir(rootDir, name));
 }

@@ -33,3 +33,11 @@ async function hasManifest(rootDir: string, name: string): Promise<boolean> {
   for await (const _digest of manifestDigests(rootDir, name)) return true;
   return false;
 }
+
+/** Every repository, also one that has blobs only. */
+export async function* everyRepository(rootDir: string, prefix = ''): AsyncGenerator<string> {
+  const entries = (await unlessMissing(readdir(join(repositoriesDir(rootDir), prefix), { withFileTypes: true }))) ?? [];
+  if (prefix !== '' && entries.some(({ name }) => name === '_blobs' || name === '_manifests'))
+    yield prefix.slice(0, -1);
+  for (const { name } of entries) if (isName(name)) yield* everyRepository(rootDir, `${prefix}${name}/`);
+}

@@ -8,7 +8,7 @@ import type { RegistryStorage } from '../storage.ts';
 import { mountContent, mountLink, openLink, publishBlob, removeLink, statLink } from './blobs.ts';
 import { makeDurableDir, replaceFile, unlessMissing } from './durable.ts';
 import { collectGarbage } from './garbage.ts';
-import { listBlobs, listContents, listManifests, listTagEntries, verifyContent } from './inventory.ts';
+import { Contents, listBlobs, listManifests, listTagEntries } from './inventory.ts';
 import { blobsDir, repositoriesDir, temporaryDir, uploadsDir } from './layout.ts';
 import {
   hasRepository,
@@ -24,6 +24,7 @@ import {
 } from './manifests.ts';
 import { walkRepositories } from './repositories.ts';
 import { Uploads } from './uploads.ts';
+import { verifyRecord } from './verify.ts';
 
 const VERSION = 1;
 const TAKEOVER_MS = 5000;
@@ -61,6 +62,7 @@ export async function openFileSystemStorage(
 ): Promise<RegistryStorage> {
   await prepare(rootDir);
   const uploads = new Uploads({ rootDir, takeoverMs });
+  const contents = new Contents(rootDir);
   return {
     statBlob: (name, digest) => statLink(rootDir, { name, digest }),
     openBlob: (name, digest) => openLink(rootDir, { name, digest }),
@@ -114,8 +116,9 @@ export async function openFileSystemStorage(
     listManifests: (name) => listManifests(rootDir, name),
     listTagEntries: (name) => listTagEntries(rootDir, name),
     listBlobs: (name) => listBlobs(rootDir, name),
-    listContents: () => listContents(rootDir),
-    verifyContent: (digest, options) => verifyContent(rootDir, digest, options),
+    listContents: () => contents.list(),
+    verifyContent: (digest, options) => contents.verify(digest, options),
+    verifyManifest: (name, digest) => verifyRecord(rootDir, { name, digest }),
     removeStaleUploads: (maxAgeMs) => uploads.removeStale(maxAgeMs),
     collectGarbage: (graceMs, { signal } = {}) => collectGarbage({ rootDir, graceMs, signal }),
     // Nothing is held open between calls.

@@ -1,10 +1,11 @@
-import { link, open, readFile, rename, unlink } from 'node:fs/promises';
+import { open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 
 import { RegistryError } from '../errors.ts';
 import { isDigest } from '../names.ts';
 import type { Digest } from '../names.ts';
-import { errnoOf, linkFresh, replaceFile, syncDir, temporaryFile, unlessMissing } from './durable.ts';
+import { putBack } from './aside.ts';
+import { linkFresh, replaceFile, syncDir, temporaryFile, unlessMissing } from './durable.ts';
 import { tagFile } from './layout.ts';
 
 export interface TagKey {
@@ -74,16 +75,7 @@ export async function removeTagIf(
   const aside = temporaryFile(rootDir);
   if ((await unlessMissing(rename(path, aside).then(() => true))) === undefined) return false;
   const removed = await unwanted(parseTag(await readFile(aside, 'utf8')));
-  if (!removed) await putBack(aside, path);
-  await unlessMissing(unlink(aside));
+  if (removed) await unlessMissing(unlink(aside));
+  else await putBack(aside, path);
   return removed;
-}
-
-/** Unless one came meanwhile, which is newer. */
-async function putBack(aside: string, path: string): Promise<void> {
-  try {
-    await link(aside, path);
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-  }
 }

@@ -1,62 +1,10 @@
 import { deepEqual, equal, ok, rejects } from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 
-import { isRegistryError } from '../errors.ts';
-import type { RegistryErrorCode } from '../errors.ts';
-import type { Algorithm, Digest } from '../names.ts';
-import type { NewManifest, RegistryStorage } from '../storage.ts';
-
-/** Two openings of one storage, as two processes have them. */
-export interface ContractStorages {
-  readonly one: RegistryStorage;
-  readonly other: RegistryStorage;
-}
-
-/** A promise that every storage keeps; `run` throws an `AssertionError` when it doesn't. */
-export interface ContractCase {
-  readonly title: string;
-  readonly run: (storages: ContractStorages) => Promise<void>;
-}
-
-const digestOf = (bytes: Uint8Array, algorithm: Algorithm = 'sha256'): Digest =>
-  `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
-
-async function* bodyOf(...chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Array> {
-  for (const chunk of chunks) yield await Promise.resolve(chunk);
-}
-
-async function* brokenBody(chunk: Uint8Array): AsyncGenerator<Uint8Array> {
-  yield await Promise.resolve(chunk);
-  throw new Error('the client went away');
-}
-
-const refuses = (call: Promise<unknown>, code: RegistryErrorCode, status?: number): Promise<void> =>
-  rejects(call, (error) => {
-    ok(isRegistryError(error), String(error));
-    equal(error.code, code);
-    if (status !== undefined) equal(error.status, status);
-    return true;
-  });
-
-async function readAll(storage: RegistryStorage, name: string, digest: Digest): Promise<Buffer> {
-  const blob = await storage.openBlob(name, digest);
-  const chunks: Buffer[] = [];
-  for await (const chunk of blob.stream()) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks);
-}
-
-async function push(storage: RegistryStorage, name: string, bytes: Uint8Array): Promise<Digest> {
-  const id = await storage.startUpload(name, 'sha256');
-  await storage.appendUpload({ name, id }, { offset: 0, body: bodyOf(bytes) });
-  await storage.finishUpload({ name, id }, digestOf(bytes));
-  return digestOf(bytes);
-}
-
-const manifestOf = (text: string, more: Partial<NewManifest> = {}): NewManifest => {
-  const bytes = Buffer.from(JSON.stringify({ text }));
-  const mediaType = 'application/vnd.example+json';
-  return { mediaType, bytes, digest: digestOf(bytes), tags: [], subject: undefined, referrer: undefined, ...more };
-};
+import { bodyOf, brokenBody, digestOf, manifestOf, push, readAll, refuses, until } from './contract-steps.ts';
+import type { ContractCase } from './contract-steps.ts';
+import { immutableTagContract } from './immutable-contract.ts';
+import { inventoryContract } from './inventory-contract.ts';
 
 const uploads: readonly ContractCase[] = [
   {
@@ -183,11 +131,6 @@ const uploads: readonly ContractCase[] = [
     },
   },
 ];
-
-/** Asks again and again; it is the caller's test that has a time limit. */
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 2));
-}
 
 const blobs: readonly ContractCase[] = [
   {
@@ -358,4 +301,12 @@ const garbage: readonly ContractCase[] = [
 ];
 
 /** What every {@link RegistryStorage} promises. Each case wants a storage of its own, empty. */
-export const storageContract: readonly ContractCase[] = [...uploads, ...blobs, ...manifests, ...lists, ...garbage];
+export const storageContract: readonly ContractCase[] = [
+  ...uploads,
+  ...blobs,
+  ...manifests,
+  ...lists,
+  ...garbage,
+  ...immutableTagContract,
+  ...inventoryContract,
+];
