@@ -109,10 +109,16 @@ function route(method: string, url: string, namespaces?: ReadonlyMap<string, str
   if (parts[0] !== '' || parts[1] !== 'v2') throw notFound();
   const rest = parts.slice(2);
   if (rest.length === 0 || (rest.length === 1 && rest[0] === '')) {
-    return pick(method, { GET: () => ({ type: 'version' }), HEAD: () => ({ type: 'version' }) });
+    return pick(
+      method,
+      readings(() => ({ type: 'version' })),
+    );
   }
   if (rest.length === 1 && rest[0] === '_catalog') {
-    return pick(method, { GET: () => ({ type: 'catalog', page: parsePage(query) }) });
+    return pick(
+      method,
+      readings(() => ({ type: 'catalog', page: parsePage(query) })),
+    );
   }
   const prefix = namespaces?.get(namespaceOf(query));
   return repositoryRoute(method, prefix === undefined ? rest : [...prefix.split('/'), ...rest], query);
@@ -221,16 +227,23 @@ function uploadRoute({ method, name, query }: Request, upload: string): Route {
   });
 }
 
+/** What HTTP wants to be had by HEAD wherever there is a GET. */
+const readings = (make: () => Route): Readonly<Record<string, () => Route>> => ({ GET: make, HEAD: make });
+
 const referrersRoute = ({ method, name, query }: Request, digest: Digest): Route =>
-  pick(method, {
-    GET: () => ({
+  pick(
+    method,
+    readings(() => ({
       type: 'referrers',
       name,
       digest,
       artifactType: query.get('artifactType') ?? undefined,
       after: query.get('last') ?? undefined,
-    }),
-  });
+    })),
+  );
 
 const tagsRoute = ({ method, name, query }: Request): Route =>
-  pick(method, { GET: () => ({ type: 'tags', name, page: parsePage(query) }) });
+  pick(
+    method,
+    readings(() => ({ type: 'tags', name, page: parsePage(query) })),
+  );

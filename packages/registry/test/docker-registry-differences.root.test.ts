@@ -31,6 +31,8 @@ const differences: Readonly<Record<string, string>> = {
   'tags-link': unsorted,
   'tags-n-exact': unsorted,
   'tags-n-0-last': unsorted,
+  'head-tags': 'it answers GET only, with a 405 for HEAD',
+  'head-referrers': referrers,
   'tags-none': 'it knows a repository by its tags',
   'tags-deleted': tagDeletion,
   'tags-last-deleted': tagDeletion,

@@ -127,6 +127,20 @@ export const contentCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'content-streamed',
+    section: 'RFC 9112, 7.1',
+    level: 'MUST',
+    title: 'a manifest that is streamed without a length is kept',
+    run: async (target) => {
+      const name = target.freshName();
+      const bytes = bytesOf(await target.image(name));
+      const sent = { body: [bytes.subarray(0, 9), bytes.subarray(9)], headers: { 'Content-Type': MANIFEST } };
+      wantStatus(await target.putManifest(name, 'v1', sent), 201);
+      const pulled = await target.send('GET', `/v2/${name}/manifests/v1`, { headers: { Accept: MANIFEST } });
+      deepEqual(pulled.body, bytes);
+    },
+  },
+  {
     id: 'content-type-bare',
     section: 'Pulling manifests',
     level: 'SHOULD',

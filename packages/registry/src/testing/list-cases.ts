@@ -176,6 +176,23 @@ const apiCases: readonly ConformanceCase[] = [
     title: 'GET /v2/ is a 200',
     run: async (target) => wantStatus(await target.send('GET', '/v2/'), 200),
   },
+  ...(['version', 'tags', 'referrers'] as const).map((what): ConformanceCase => ({
+    id: `head-${what}`,
+    section: 'RFC 9110, 9.1',
+    level: 'MUST',
+    title: `HEAD is answered like GET, without the body: ${what}`,
+    run: async (target) => {
+      const name = await tagged(target, 'a');
+      const path = { version: '/v2/', tags: `/v2/${name}/tags/list`, referrers: `/v2/${name}/referrers/${digest}` }[
+        what
+      ];
+      const [head, get] = [await target.send('HEAD', path), await target.send('GET', path)];
+      wantStatus(head, 200);
+      equal(head.headers['content-type'], get.headers['content-type']);
+      equal(head.headers['content-length'], get.headers['content-length']);
+      equal(head.body.byteLength, 0);
+    },
+  })),
   {
     id: 'no-endpoint',
     section: 'Endpoints',

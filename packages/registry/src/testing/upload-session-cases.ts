@@ -26,6 +26,17 @@ export const uploadSessionCases: readonly ConformanceCase[] = [
     },
   },
   {
+    id: 'upload-put-streamed',
+    section: 'RFC 9112, 7.1',
+    level: 'MUST',
+    title: 'a PUT whose body is streamed without a length',
+    run: async (target) => {
+      const location = await target.start(target.freshName());
+      const sent = { headers: { 'Content-Type': OCTETS }, body: [FIRST, SECOND] };
+      await wantPullable(target, await target.send('PUT', withQuery(location, `digest=${digest}`), sent));
+    },
+  },
+  {
     id: 'upload-put-no-digest',
     section: CHUNKED,
     level: 'MUST',
