@@ -47,6 +47,7 @@ export interface Native {
   lremovexattr(path: string, name: string): void;
   flock(fd: number, operation: number): void;
   syncfs(fd: number): void;
+  read_cached(path: string, maxBytes: number): Buffer | number | undefined;
   run_file_batch(
     program: Uint8Array,
     strings: readonly string[],
@@ -102,6 +103,14 @@ export interface Native {
   getsockopt(fd: number, level: number, optname: number, length: number): Buffer;
   sendmsg(fd: number, data: Uint8Array, fds: readonly number[], flags: number): number;
   recvmsg(fd: number, maxBytes: number, flags: number): ReceivedMessage;
+  shutdown(fd: number, how: number): void;
+  send_file(
+    outFd: number,
+    inFd: number,
+    offset: number,
+    count: number,
+    callback: (sent: number, done: boolean, error: SysError | undefined) => void,
+  ): void;
 }
 
 /** A package of prebuilt binaries lies beside `dist`, one folder per platform; a checkout builds its own there. */

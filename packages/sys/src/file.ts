@@ -32,6 +32,7 @@ export const MFD_CLOEXEC: number = 1;
 export const MFD_ALLOW_SEALING: number = 2;
 export const MFD_EXEC: number = 0x10;
 export const F_GETFD: number = 1;
+export const F_DUPFD_CLOEXEC: number = 1030;
 export const F_SETFD: number = 2;
 export const F_GETFL: number = 3;
 export const F_SETFL: number = 4;

@@ -20,6 +20,7 @@ export const SO_RCVBUFFORCE: number = 33;
 export const SOL_NETLINK: number = 270;
 export const NETLINK_EXT_ACK: number = 11;
 export const NETLINK_CAP_ACK: number = 10;
+export const SHUT_RDWR: number = 2;
 export const MSG_PEEK: number = 2;
 export const MSG_TRUNC: number = 0x20;
 export const MSG_DONTWAIT: number = 0x40;
@@ -48,6 +49,10 @@ export const listen = (fd: number, backlog: number): void => {
 };
 export const connect = (fd: number, addr: Uint8Array): void => {
   native().connect(fd, addr);
+};
+/** Ends a connection for all descriptors of it, also those of other processes. */
+export const shutdown = (fd: number, how: number): void => {
+  native().shutdown(fd, how);
 };
 export const setsockopt = (fd: number, level: number, optname: number, value: number | Uint8Array): void => {
   native().setsockopt(fd, level, optname, value);

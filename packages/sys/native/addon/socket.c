@@ -59,6 +59,11 @@ SYSCALL(listen) {
   return call->bad ? NULL : call_void(call, listen(fd, backlog));
 }
 
+SYSCALL(shutdown) {
+  int fd = arg_int(call), how = arg_int(call);
+  return call->bad ? NULL : call_void(call, shutdown(fd, how));
+}
+
 SYSCALL(setsockopt) {
   int fd = arg_int(call), level = arg_int(call), name = arg_int(call), number = 0;
   struct bytes value = {(uint8_t *)&number, sizeof number};

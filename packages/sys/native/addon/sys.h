@@ -18,13 +18,15 @@
   X(openat2)                                                                                                           \
   X(mkdirat)                                                                                                           \
   X(mknodat)                                                                                                           \
-  X(symlinkat) X(linkat) X(unlinkat) X(renameat2) X(readlinkat) X(fchownat) X(fchmodat) X(utimensat) X(statx)          \
-      X(fstatfsType) X(getxattr) X(lgetxattr) X(fgetxattr) X(setxattr) X(lsetxattr) X(fsetxattr) X(llistxattr)         \
-          X(flistxattr) X(lremovexattr) X(flock) X(syncfs) X(run_file_batch) X(copy_file_range) X(memfd_create)        \
-              X(fcntl) X(ioctl) X(mount) X(umount2) X(fsopen) X(fsconfig) X(fsmount) X(move_mount) X(open_tree)        \
-                  X(mount_setattr) X(pivot_root) X(pidfd_open) X(pidfd_send_signal) X(waitid) X(prctl) X(unshare)      \
-                      X(spawn) X(bpf_prog_load) X(bpf_prog_attach) X(socket) X(socket_in_netns) X(socketpair) X(bind)  \
-                          X(listen) X(connect) X(setsockopt) X(getsockopt) X(sendmsg) X(recvmsg)
+  X(symlinkat)                                                                                                         \
+  X(linkat)                                                                                                            \
+  X(unlinkat) X(renameat2) X(readlinkat) X(fchownat) X(fchmodat) X(utimensat) X(statx) X(fstatfsType) X(getxattr)      \
+      X(lgetxattr) X(fgetxattr) X(setxattr) X(lsetxattr) X(fsetxattr) X(llistxattr) X(flistxattr) X(lremovexattr)      \
+          X(flock) X(syncfs) X(run_file_batch) X(copy_file_range) X(memfd_create) X(fcntl) X(ioctl) X(mount)           \
+              X(umount2) X(fsopen) X(fsconfig) X(fsmount) X(move_mount) X(open_tree) X(mount_setattr) X(pivot_root)    \
+                  X(pidfd_open) X(pidfd_send_signal) X(waitid) X(prctl) X(unshare) X(spawn) X(bpf_prog_load)           \
+                      X(bpf_prog_attach) X(socket) X(socket_in_netns) X(socketpair) X(bind) X(listen) X(connect)       \
+                          X(setsockopt) X(getsockopt) X(sendmsg) X(recvmsg) X(shutdown) X(send_file) X(read_cached)
 
 /* One call from JavaScript. Arguments are read in order; a wrong one leaves a TypeError pending and sets `bad`. */
 struct call {
