@@ -15,7 +15,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   runtime: ['namespaces', 'cgroups', 'overlay', 'netlink', 'sys'],
   engine: ['runtime', 'image', 'namespaces', 'cgroups', 'overlay', 'netlink', 'sys'],
   builder: ['engine', 'image'],
-  registry: ['image'],
+  registry: ['image', 'sys'],
   compose: ['engine'],
   cli: ['builder', 'registry', 'compose', 'engine', 'image', 'sys'],
 };
