@@ -93,3 +93,6 @@ export type {
   Upstream,
   UpstreamRegistry,
 } from './upstream/options.ts';
+export { cacheUpstreams, namespacesOf } from './upstream/cache.ts';
+export type { CachingStorage } from './upstream/cache.ts';
+export { withCacheHeaders } from './upstream/requests.ts';

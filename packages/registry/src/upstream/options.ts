@@ -135,4 +135,3 @@ export type CopyEvent =
   | { readonly type: 'tag'; readonly tag: string; readonly status: 'copied' | 'unchanged' | 'removed' }
   | { readonly type: 'failure'; readonly tag: string; readonly cause: unknown }
   | { readonly type: 'done'; readonly report: CopyReport };
-
