@@ -5,7 +5,7 @@ import { RegistryError } from '../errors.ts';
 import { isDigest } from '../names.ts';
 import type { Digest } from '../names.ts';
 import { putBack } from './aside.ts';
-import { linkFresh, replaceFile, syncDir, temporaryFile, unlessMissing } from './durable.ts';
+import { linkFresh, readIfThere, replaceFile, syncDir, temporaryFile, unlessMissing } from './durable.ts';
 import { tagFile } from './layout.ts';
 
 export interface TagKey {
@@ -24,7 +24,7 @@ const parseTag = (text: string | undefined): Digest | undefined =>
 
 /** What a tag names; undefined for none, and for one whose file is damaged. */
 export const readTag = async (rootDir: string, { name, tag }: TagKey): Promise<Digest | undefined> =>
-  parseTag(await unlessMissing(readFile(tagFile(rootDir, name, tag), 'utf8')));
+  parseTag((await readIfThere(tagFile(rootDir, name, tag)))?.toString('latin1'));
 
 /** Makes or moves a tag. */
 export const moveTag = (rootDir: string, { name, tag }: TagKey, digest: Digest): Promise<void> =>
@@ -50,7 +50,8 @@ export async function makeTag(rootDir: string, key: TagKey, digest: Digest): Pro
       if (found === undefined) continue;
       if (found !== digest) throw tagDenied(key);
       // Also when somebody else made it: what we acknowledge must stay.
-      return await syncDir(dirname(path));
+      await syncDir(dirname(path));
+      return;
     }
     throw tagDenied(key);
   } finally {

@@ -5,6 +5,7 @@ import type { AccessControl } from '../access/access.ts';
 import { needsOf } from '../access/needs.ts';
 import { isRegistryError, RegistryError } from '../errors.ts';
 import { compileNetworks } from '../operation/address.ts';
+import { guardStorage } from '../policy/guard.ts';
 import { NO_POLICY } from '../policy/policy.ts';
 import type { RepositoryPolicy } from '../policy/policy.ts';
 import { parseRoute, usedNamespace } from '../routes.ts';
@@ -89,6 +90,7 @@ export interface Registry extends AsyncDisposable {
  */
 export function createRegistry(options: RegistryOptions): Registry {
   const limits = withDefaults(options.limits ?? {});
+  const storage = guardStorage(options.storage, options.policy);
   const isProxy = compileNetworks(options.trustedProxies ?? []);
   const closing = new AbortController();
   const running = new Set<Promise<void>>();
@@ -99,9 +101,12 @@ export function createRegistry(options: RegistryOptions): Registry {
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     const signal = AbortSignal.any([closing.signal, gone.signal]);
-    const answered = answer(new Conversation(request, response, isProxy), { ...options, limits, signal }).finally(() =>
-      running.delete(answered),
-    );
+    const answered = answer(new Conversation(request, response, isProxy), {
+      ...options,
+      storage,
+      limits,
+      signal,
+    }).finally(() => running.delete(answered));
     running.add(answered);
   };
 

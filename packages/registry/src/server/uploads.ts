@@ -54,7 +54,7 @@ export async function uploadWhole(exchange: Exchange, target: BlobTarget): Promi
   try {
     await storage.appendUpload(
       upload,
-      { offset: 0, body: readBody(exchange, exchange.limits.blobMaxBytes) },
+      { offset: 0, body: readBody(exchange, exchange.limits.blobMaxBytes), sizeBytes: contentLength(exchange.request) },
       { signal },
     );
     const { sizeBytes } = await storage.finishUpload(upload, digest, { signal });
@@ -75,8 +75,8 @@ async function append(exchange: Exchange, upload: Upload): Promise<number> {
   const before = await storage.uploadedBytes(upload, { signal });
   if (range !== undefined) checkChunkFollows(range, before);
   const roomBytes = Math.max(0, limits.blobMaxBytes - before);
-  const body = readBody(exchange, roomBytes);
-  const received = await storage.appendUpload(upload, { offset: range?.first, body }, { signal });
+  const chunk = { offset: range?.first, body: readBody(exchange, roomBytes), sizeBytes: contentLength(request) };
+  const received = await storage.appendUpload(upload, chunk, { signal });
   if (range !== undefined && received !== range.last + 1) {
     throw new RegistryError('SIZE_INVALID', `Content-Range ends at ${String(range.last)}, its chunk before`, {
       headers: { Range: formatReceived(received) },
