@@ -1,7 +1,7 @@
 import { INDEX_TYPE } from '../manifest-document.ts';
 import type { Digest } from '../names.ts';
 import { compareBytes, formatNextLink } from '../pagination.ts';
-import type { PageRequest } from '../pagination.ts';
+import type { Page, PageRequest } from '../pagination.ts';
 import type { Referrer } from '../storage.ts';
 import { sendJson } from './answer.ts';
 import type { Headers } from './answer.ts';
@@ -25,12 +25,32 @@ export async function listTags(exchange: Exchange, name: string, page: PageReque
   sendJson(exchange, { name, tags: entries }, nextHeader(`/v2/${name}/tags/list`, next, page));
 }
 
-/** A page can be shorter than was asked for, even empty, where the client may not know of all; its `Link` leads on. */
+/** How many names are looked through at once for those that a client may know of. */
+const CATALOG_BATCH = 1000;
+
+/** What a client may not know of leaves no gap, and its name is never where a page goes on. */
 export async function listRepositories(exchange: Exchange, page: PageRequest): Promise<void> {
   const { storage, identity, signal } = exchange;
-  const { entries, next } = await storage.listRepositories(bounded(exchange, page), { signal });
-  const repositories = entries.filter((name) => identity.mayPull(name));
-  sendJson(exchange, { repositories }, nextHeader('/v2/_catalog', next, page));
+  const wanted = bounded(exchange, page);
+  const { entries, next } = identity.mayPullAll
+    ? await storage.listRepositories(wanted, { signal })
+    : await visibleRepositories(exchange, wanted);
+  sendJson(exchange, { repositories: entries }, nextHeader('/v2/_catalog', next, page));
+}
+
+/** One name more than fits is looked for, so that there is a next page only where there is something on it. */
+async function visibleRepositories({ storage, identity, signal }: Exchange, page: PageRequest): Promise<Page<string>> {
+  const limit = page.limit ?? Infinity;
+  const visible: string[] = [];
+  let { after } = page;
+  while (limit > 0) {
+    const batch = await storage.listRepositories({ limit: CATALOG_BATCH, after }, { signal });
+    visible.push(...batch.entries.filter((name) => identity.mayPull(name)));
+    if (visible.length > limit) return { entries: visible.slice(0, limit), next: visible[limit - 1] };
+    if (batch.next === undefined) break;
+    after = batch.next;
+  }
+  return { entries: visible, next: undefined };
 }
 
 export interface ReferrersQuery {
