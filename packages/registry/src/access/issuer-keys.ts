@@ -1,4 +1,3 @@
-import { createLocalJWKSet } from 'jose';
 import type { JSONWebKeySet, LocalJWKSet } from 'jose';
 
 import { RegistryError } from '../errors.ts';
@@ -45,7 +44,8 @@ export class IssuerKeys {
     return this.#fetch();
   }
 
-  setOf(keys: JSONWebKeySet): LocalJWKSet {
+  async setOf(keys: JSONWebKeySet): Promise<LocalJWKSet> {
+    const { createLocalJWKSet } = await import('jose');
     const known = this.#sets.get(keys) ?? createLocalJWKSet(keys);
     this.#sets.set(keys, known);
     return known;

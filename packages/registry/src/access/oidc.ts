@@ -45,8 +45,8 @@ export class OidcIssuer {
     return newer === undefined ? (claims as Refused) : this.#actorOf(await this.#verifyWith(token, newer));
   }
 
-  #verifyWith(token: string, keys: JSONWebKeySet): Promise<JWTPayload | Refused> {
-    return verifyJwt(token, this.#keys.setOf(keys), {
+  async #verifyWith(token: string, keys: JSONWebKeySet): Promise<JWTPayload | Refused> {
+    return verifyJwt(token, await this.#keys.setOf(keys), {
       issuer: this.issuer,
       audience: this.#options.audience,
       algorithms: ALGORITHMS,

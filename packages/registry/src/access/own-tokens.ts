@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { SignJWT } from 'jose';
 
 import { RegistryError } from '../errors.ts';
 import { TOKEN_MAX_LENGTH, verifyJwt } from './jwt.ts';
@@ -94,11 +93,12 @@ export class OwnTokens {
     return { account, fingerprint };
   }
 
-  #sign(
+  async #sign(
     typ: typeof ACCESS | typeof REFRESH,
     claims: Readonly<Record<string, unknown>>,
     account: string,
   ): Promise<string> {
+    const { SignJWT } = await import('jose');
     const now = Math.floor(Date.now() / 1000);
     const { id, privateKey } = this.#key;
     return new SignJWT(claims)
