@@ -1,3 +1,9 @@
+import vm from 'node:vm';
+
+if (vm.SourceTextModule === undefined) {
+  throw new Error('call jest with NODE_OPTIONS="--experimental-vm-modules", as `npm test` does');
+}
+
 // Unit tests live beside the code and need nothing; root tests end in .root.test.ts and run only as root.
 const root = process.env.TSC_TEST_ROOT === '1';
 
@@ -7,7 +13,15 @@ export default {
   transform: {
     '^.+\\.ts$': [
       '@swc/jest',
-      { jsc: { parser: { syntax: 'typescript' }, target: 'esnext', keepClassNames: true }, module: { type: 'es6' } },
+      {
+        jsc: {
+          parser: { syntax: 'typescript' },
+          target: 'esnext',
+          keepClassNames: true,
+          experimental: { keepImportAttributes: true },
+        },
+        module: { type: 'es6' },
+      },
     ],
   },
   setupFiles: ['<rootDir>/test/suppressed-error.mjs'],
