@@ -12,6 +12,13 @@ export interface Answer {
   readonly bodyBytes: number;
 }
 
+export interface RequestParts {
+  /** Lines, each with its end. */
+  readonly headers?: string;
+  /** What has one says so, also when it is empty. */
+  readonly body?: readonly Uint8Array[];
+}
+
 interface Waiting {
   readonly isHead: boolean;
   readonly resolve: (answer: Answer) => void;
@@ -58,15 +65,15 @@ export class Client implements Disposable {
     return client;
   }
 
-  /** @param headers - lines, each with its end */
-  request(method: string, path: string, headers = '', body: readonly Uint8Array[] = []): Promise<Answer> {
-    const lengthBytes = body.reduce((sum, part) => sum + part.byteLength, 0);
-    const length = method === 'GET' || method === 'HEAD' ? '' : `Content-Length: ${String(lengthBytes)}\r\n`;
+  /** @param target - `GET /v2/` */
+  request(target: string, { headers = '', body }: RequestParts = {}): Promise<Answer> {
+    const lengthBytes = body?.reduce((sum, part) => sum + part.byteLength, 0);
+    const length = lengthBytes === undefined ? '' : `Content-Length: ${String(lengthBytes)}\r\n`;
     return new Promise((resolve, reject) => {
-      this.#waiting = { isHead: method === 'HEAD', resolve, reject };
+      this.#waiting = { isHead: target.startsWith('HEAD '), resolve, reject };
       this.#socket.cork();
-      this.#socket.write(`${method} ${path} HTTP/1.1\r\nHost: ${this.#host}\r\n${length}${headers}\r\n`, 'latin1');
-      for (const part of body) this.#socket.write(part);
+      this.#socket.write(`${target} HTTP/1.1\r\nHost: ${this.#host}\r\n${length}${headers}\r\n`, 'latin1');
+      for (const part of body ?? []) this.#socket.write(part);
       this.#socket.uncork();
     });
   }

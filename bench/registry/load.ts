@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
 
 import { peakOf, resetPeak } from '../images/peak-memory.ts';
@@ -19,6 +20,16 @@ export interface Slice {
   readonly elapsedMs: number;
   readonly latenciesMs: readonly number[];
   readonly peakBytes: number;
+  /** What the server's processors worked. */
+  readonly cpuMs: number;
+}
+
+/** Processor time of a process since it began, of both kinds; the kernel counts in hundredths of a second. */
+function cpuMsOf(pid: number): number {
+  const fields = readFileSync(`/proc/${String(pid)}/stat`, 'utf8')
+    .replace(/^.*\) /s, '')
+    .split(' ');
+  return 10 * (Number(fields[11]) + Number(fields[12]));
 }
 
 /** How often a large operation is done, at least: once by every client. */
@@ -34,6 +45,7 @@ export async function runSlice(server: Server, operation: Operation, options: Sl
   try {
     for (let at = 0; at < concurrency; at += 1) clients.push(await Client.open(server.port));
     resetPeak(server.pid);
+    const cpuBeforeMs = cpuMsOf(server.pid);
     const begin = performance.now();
     const end = operation.isLarge ? Infinity : begin + durationMs;
     await Promise.all(
@@ -50,7 +62,13 @@ export async function runSlice(server: Server, operation: Operation, options: Sl
       }),
     );
     const elapsedMs = performance.now() - begin;
-    return { operations: latenciesMs.length, elapsedMs, latenciesMs, peakBytes: peakOf(server.pid) };
+    return {
+      operations: latenciesMs.length,
+      elapsedMs,
+      latenciesMs,
+      peakBytes: peakOf(server.pid),
+      cpuMs: cpuMsOf(server.pid) - cpuBeforeMs,
+    };
   } finally {
     for (const client of clients) client[Symbol.dispose]();
     await turn();

@@ -16,6 +16,8 @@ export interface Figures {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly peakBytes: number;
+  /** The server's processor time for one operation. */
+  readonly cpuMs: number;
 }
 
 const MB = 1024 * 1024;
@@ -32,6 +34,7 @@ export function figuresOf(slices: readonly Slice[]): Figures {
     p50Ms: quantile(latencies, 0.5),
     p99Ms: quantile(latencies, 0.99),
     peakBytes: median(slices.map(({ peakBytes }) => peakBytes)),
+    cpuMs: median(slices.map(({ cpuMs, operations }) => cpuMs / operations)),
   };
 }
 
@@ -43,15 +46,16 @@ const rateText = (rate: number, sizeBytes: number | undefined): string =>
     ? `${rate.toFixed(rate < 100 ? 1 : 0)}/s`
     : `${((rate * sizeBytes) / MB).toFixed(0)} MB/s`;
 
-const cellsOf = ({ p50Ms, p99Ms, peakBytes }: Figures): readonly string[] => [
+const cellsOf = ({ p50Ms, p99Ms, cpuMs, peakBytes }: Figures): readonly string[] => [
   p50Ms.toFixed(2),
   p99Ms.toFixed(2),
+  cpuMs.toFixed(2),
   (peakBytes / MB).toFixed(0),
 ];
 
 /** One row each for operation and concurrency; of each server its rate, latencies and peak memory, then who is ahead. */
 export function formatRows(rows: readonly Row[], servers: readonly string[]): string {
-  const titles = servers.flatMap((name) => [name, 'p50 ms', 'p99 ms', 'peak MB']);
+  const titles = servers.flatMap((name) => [name, 'p50 ms', 'p99 ms', 'CPU ms', 'peak MB']);
   const cells = rows.map(({ name, concurrency, sizeBytes, slices }) => {
     const figures = servers.map((server) => figuresOf(slices.get(server) ?? []));
     const [ours, ...others] = figures.map(({ rate }) => rate);

@@ -38,23 +38,27 @@ function expect({ status }: Answer, wanted: number, what: string): void {
 
 /** As docker pushes: POST, the bytes by PATCH, then PUT with the digest. */
 export async function pushBlob(client: Client, repository: string, { parts, hex }: Content): Promise<string> {
-  const begun = await client.request('POST', `/v2/${repository}/blobs/uploads/`);
+  const begun = await client.request(`POST /v2/${repository}/blobs/uploads/`, { body: [] });
   expect(begun, 202, 'POST of an upload');
   const headers = 'Content-Type: application/octet-stream\r\n';
-  const patched = await client.request('PATCH', begun.location ?? '', headers, parts);
+  const patched = await client.request(`PATCH ${begun.location ?? ''}`, { headers, body: parts });
   expect(patched, 202, 'PATCH of an upload');
   const location = patched.location ?? '';
   const target = `${location}${location.includes('?') ? '&' : '?'}digest=sha256:${hex}`;
-  expect(await client.request('PUT', target), 201, 'PUT of an upload');
+  expect(await client.request(`PUT ${target}`, { body: [] }), 201, 'PUT of an upload');
   return hex;
 }
 
 async function pushManifest(client: Client, path: string, manifest: Uint8Array): Promise<void> {
-  expect(await client.request('PUT', path, `Content-Type: ${MANIFEST}\r\n`, [manifest]), 201, 'PUT of a manifest');
+  expect(
+    await client.request(`PUT ${path}`, { headers: `Content-Type: ${MANIFEST}\r\n`, body: [manifest] }),
+    201,
+    'PUT of a manifest',
+  );
 }
 
 async function pull(client: Client, path: string, sizeBytes: number): Promise<undefined> {
-  const answer = await client.request('GET', path, ACCEPT);
+  const answer = await client.request(`GET ${path}`, { headers: ACCEPT });
   expect(answer, 200, `GET ${path}`);
   if (answer.bodyBytes !== sizeBytes) throw new Error(`GET ${path}: ${String(answer.bodyBytes)} bytes`);
   return undefined;
@@ -124,7 +128,7 @@ export async function makeOperations(client: Client): Promise<readonly Operation
     {
       name: 'HEAD manifest by tag',
       act: async (reader) => {
-        expect(await reader.request('HEAD', path, ACCEPT), 200, 'HEAD of a manifest');
+        expect(await reader.request(`HEAD ${path}`, { headers: ACCEPT }), 200, 'HEAD of a manifest');
         return undefined;
       },
     },

@@ -196,6 +196,10 @@ export interface StorageCall {
 /** A blob that is held open. */
 export interface OpenBlob {
   readonly sizeBytes: number;
+  /** All of it, where it is small and was read already. */
+  readonly bytes?: Uint8Array | undefined;
+  /** The descriptor of a file with nothing but its bytes, open until `close`: for a reader who takes no stream. */
+  readonly fd?: number | undefined;
   /** All of it, or a range that lies inside. Called once; the end of the stream, or its destruction, lets go of the blob. */
   stream(range?: ByteRange): Readable;
   /** Lets go of a blob whose stream was not taken. */

@@ -1,14 +1,15 @@
-import { constants } from 'node:fs';
+import { close, constants, createReadStream, fstatSync } from 'node:fs';
 import { copyFile, link, open, rename, stat, unlink, utimes } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
+import { promisify } from 'node:util';
 
 import { RegistryError } from '../errors.ts';
 import type { Digest } from '../names.ts';
 import type { ByteRange } from '../ranges.ts';
 import type { BlobInfo, OpenBlob } from '../storage.ts';
-import { errnoOf, inDir, linkFresh, syncDir, temporaryFile, unlessMissing } from './durable.ts';
+import { errnoOf, inDir, linkFresh, lookInMemory, syncDir, temporaryFile, unlessMissing } from './durable.ts';
 import { contentFile, linkFile, sweptFile } from './layout.ts';
 
 /** Reads of this size keep a socket busy and memory low. */
@@ -55,7 +56,12 @@ export async function statLink(rootDir: string, key: BlobKey): Promise<BlobInfo>
 
 /** @throws {@link RegistryError} `BLOB_UNKNOWN` */
 export async function openLink(rootDir: string, { name, digest }: BlobKey): Promise<OpenBlob> {
-  const handle = await unlessMissing(open(linkFile(rootDir, name, digest), 'r'));
+  const path = linkFile(rootDir, name, digest);
+  const found = lookInMemory(path);
+  if (found === 'missing') throw blobUnknown(digest);
+  if (typeof found === 'object') return openBytes(found);
+  if (typeof found === 'number') return openDescriptor(found);
+  const handle = await unlessMissing(open(path, 'r'));
   if (handle === undefined) throw blobUnknown(digest);
   try {
     return openHandle(handle, (await handle.stat()).size);
@@ -65,11 +71,35 @@ export async function openLink(rootDir: string, { name, digest }: BlobKey): Prom
   }
 }
 
+const openBytes = (bytes: Buffer): OpenBlob => ({
+  sizeBytes: bytes.byteLength,
+  bytes,
+  stream: ({ first, last } = { first: 0, last: bytes.byteLength - 1 }) =>
+    Readable.from([bytes.subarray(first, last + 1)]),
+  close: () => Promise.resolve(),
+});
+
+/** `end` can't be -1; and nothing is read behind the end of an empty file. */
+const readOptions = (sizeBytes: number, { first, last }: ByteRange = { first: 0, last: sizeBytes - 1 }) =>
+  ({ start: first, end: Math.max(last, first), highWaterMark: READ_BYTES }) as const;
+
+/** The kernel has its facts in memory, as it has just been opened from there. */
+function openDescriptor(fd: number): OpenBlob {
+  const sizeBytes = fstatSync(fd).size;
+  return {
+    sizeBytes,
+    fd,
+    stream: (range) => createReadStream('', { fd, autoClose: true, ...readOptions(sizeBytes, range) }),
+    close: () => closeDescriptor(fd),
+  };
+}
+
+const closeDescriptor = promisify(close);
+
 const openHandle = (handle: FileHandle, sizeBytes: number): OpenBlob => ({
   sizeBytes,
-  stream: ({ first, last }: ByteRange = { first: 0, last: sizeBytes - 1 }): Readable =>
-    // `end` can't be -1; and nothing is read behind the end of an empty file.
-    handle.createReadStream({ start: first, end: Math.max(last, first), highWaterMark: READ_BYTES }),
+  fd: handle.fd,
+  stream: (range) => handle.createReadStream(readOptions(sizeBytes, range)),
   close: () => handle.close(),
 });
 

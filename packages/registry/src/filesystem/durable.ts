@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, open, rename, unlink } from 'node:fs/promises';
+import { closeSync } from 'node:fs';
+import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
+import { systemCalls } from '../system.ts';
 import { temporaryDir } from './layout.ts';
 
 /** The kernel's word for why a call failed. */
@@ -16,6 +18,31 @@ export async function unlessMissing<T>(call: Promise<T>): Promise<T | undefined>
     if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
     throw error;
   }
+}
+
+/** Files up to this size are read as a whole. */
+export const SMALL_BYTES: number = 128 * 1024;
+
+/** What a look into memory says of a file: its bytes, a descriptor of a larger one, that it is missing, or nothing. */
+export type CachedFile = Buffer | number | 'missing' | undefined;
+
+/** Looks at a file without waiting for a disk or a thread. The bytes of a larger file than {@link SMALL_BYTES} are left. */
+export function lookInMemory(path: string): CachedFile {
+  try {
+    return systemCalls()?.readCached(path, SMALL_BYTES);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return 'missing';
+    throw error;
+  }
+}
+
+/** Reads a file that is small, as a rule; undefined when there is none. */
+export async function readIfThere(path: string): Promise<Buffer | undefined> {
+  const found = lookInMemory(path);
+  if (typeof found === 'object') return found;
+  if (found === 'missing') return undefined;
+  if (typeof found === 'number') closeSync(found);
+  return unlessMissing(readFile(path));
 }
 
 /** Makes the names in a directory survive power loss. */

@@ -6,7 +6,7 @@ import { isDigest, isTag } from '../names.ts';
 import type { Digest } from '../names.ts';
 import { compareBytes } from '../pagination.ts';
 import type { ManifestInfo, NewManifest, Referrer, StoredManifest } from '../storage.ts';
-import { makeDurableDir, replaceFile, syncDir, unlessMissing } from './durable.ts';
+import { makeDurableDir, readIfThere, replaceFile, syncDir, unlessMissing } from './durable.ts';
 import {
   digestOfFileName,
   manifestFile,
@@ -54,7 +54,7 @@ const formatRecord = ({ mediaType, subject, bytes }: NewManifest): Buffer => {
 
 /** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
 export async function readRecord(rootDir: string, { name, digest }: ManifestKey): Promise<ManifestRecord> {
-  const file = await unlessMissing(readFile(manifestFile(rootDir, name, digest)));
+  const file = await readIfThere(manifestFile(rootDir, name, digest));
   if (file === undefined) throw manifestUnknown(digest);
   return parseRecord(file);
 }

@@ -5,6 +5,7 @@ import { RegistryError } from '../errors.ts';
 import { compareBytes, takePage } from '../pagination.ts';
 import type { Page, PageRequest } from '../pagination.ts';
 import type { RegistryStorage } from '../storage.ts';
+import { loadSystemCalls } from '../system.ts';
 import { mountContent, mountLink, openLink, publishBlob, removeLink, statLink } from './blobs.ts';
 import { makeDurableDir, replaceFile, unlessMissing } from './durable.ts';
 import { collectGarbage } from './garbage.ts';
@@ -60,6 +61,7 @@ export async function openFileSystemStorage(
   rootDir: string,
   { takeoverMs = TAKEOVER_MS }: FileSystemStorageOptions = {},
 ): Promise<RegistryStorage> {
+  await loadSystemCalls();
   await prepare(rootDir);
   const uploads = new Uploads({ rootDir, takeoverMs });
   const contents = new Contents(rootDir);

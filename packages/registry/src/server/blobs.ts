@@ -1,4 +1,4 @@
-import { pipeline } from 'node:stream/promises';
+import { finished, pipeline } from 'node:stream/promises';
 
 import type { Digest } from '../names.ts';
 import { parseRange } from '../ranges.ts';
@@ -7,6 +7,7 @@ import type { OpenBlob } from '../storage.ts';
 import { sendEmpty } from './answer.ts';
 import type { Headers } from './answer.ts';
 import type { Exchange } from './context.ts';
+import { canSendDirectly, sendDirectly } from './direct-send.ts';
 import { Stall } from './stall.ts';
 
 export interface BlobTarget {
@@ -51,8 +52,13 @@ export async function readBlob(exchange: Exchange, { name, digest }: BlobTarget)
     }
     const range = wantedRange(exchange, digest, blob);
     writeBlobHead(exchange, { digest, blob, range });
-    if (blob.sizeBytes === 0) exchange.response.end();
-    else {
+    const whole = range ?? { first: 0, last: blob.sizeBytes - 1 };
+    if (blob.bytes !== undefined) await sendAtOnce(exchange, blob.bytes.subarray(whole.first, whole.last + 1));
+    else if (blob.sizeBytes === 0) exchange.response.end();
+    else if (blob.fd !== undefined && canSendDirectly(exchange.response)) {
+      using stall = new Stall(exchange.limits.stallTimeoutMs, exchange.limits);
+      await sendDirectly(exchange.response, { fd: blob.fd, range: whole, stall, signal });
+    } else {
       taken = true;
       await send(exchange, blob, range);
     }
@@ -81,6 +87,14 @@ function writeBlobHead({ response }: Exchange, { digest, blob, range }: BlobAnsw
     'Content-Length': range === undefined ? sizeBytes : range.last - range.first + 1,
     ...(range === undefined ? {} : { 'Content-Range': `bytes ${range.first}-${range.last}/${String(sizeBytes)}` }),
   });
+}
+
+/** In one write with the head. Most of it is taken at once; a reader that leaves the rest is dropped. */
+async function sendAtOnce({ response, limits, signal }: Exchange, bytes: Uint8Array): Promise<void> {
+  response.end(bytes);
+  if (response.writableLength === 0 || response.writableFinished) return;
+  using stall = new Stall(limits.stallTimeoutMs, limits);
+  await finished(response, { signal: AbortSignal.any([signal, stall.signal]) });
 }
 
 /** From the file to the socket, as fast as the reader takes it; a reader that takes nothing is dropped. */
