@@ -1,15 +1,19 @@
-import { mkdir, readdir, rename, rm, stat, unlink } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { isRegistryError } from '../errors.ts';
 import { isDigest } from '../names.ts';
 import type { Digest } from '../names.ts';
-import type { GarbageReport, StorageCall } from '../storage.ts';
+import type { GarbageReport, StorageCall, UnreadableManifest } from '../storage.ts';
 import { restoreLink } from './blobs.ts';
+import { mendDamage } from './damage.ts';
+import { DigestSet } from './digest-set.ts';
 import { unlessMissing } from './durable.ts';
-import { blobsDir, digestOfFileName, linkFile, linksDir, sweptDir, sweptFile, temporaryDir } from './layout.ts';
-import { manifestDigests, readRecord } from './manifests.ts';
+import { linkedDigests } from './inventory.ts';
+import { blobsDir, digestOfFileName, linkFile, manifestFile, sweptDir, sweptFile, temporaryDir } from './layout.ts';
+import { manifestDigests, parseRecord } from './manifests.ts';
+import { sweepReferences } from './references.ts';
 import { everyRepository } from './repositories.ts';
+import { finishSettingAside, isRecordOf } from './verify.ts';
 
 export interface CollectOptions extends StorageCall {
   readonly rootDir: string;
@@ -19,12 +23,32 @@ export interface CollectOptions extends StorageCall {
 /** What happened later is too young. Files' times have fractions of a millisecond, our clock has not: it is rounded up. */
 const cutoffOf = (graceMs: number): number => Date.now() + 1 - graceMs;
 
-/** What the manifests of a repository need, `seen` being those that were read before. */
-async function mark(rootDir: string, name: string, seen: Map<Digest, readonly Digest[]>): Promise<ReadonlySet<Digest>> {
-  for await (const digest of manifestDigests(rootDir, name)) {
-    if (!seen.has(digest)) seen.set(digest, await needsOf(rootDir, name, digest));
+/** What the manifests of a repository need, and what could not be read of them. */
+class Needs {
+  readonly digests = new DigestSet();
+  readonly unreadable: Digest[] = [];
+  readonly #read = new DigestSet();
+  readonly #options: CollectOptions;
+  readonly #name: string;
+
+  constructor(options: CollectOptions, name: string) {
+    this.#options = options;
+    this.#name = name;
   }
-  return new Set([...seen.values()].flat());
+
+  /** Reads the manifests that came since the last time. */
+  async read(): Promise<void> {
+    const { rootDir, signal } = this.#options;
+    for await (const digest of manifestDigests(rootDir, this.#name)) {
+      signal?.throwIfAborted();
+      if (!this.#read.add(digest)) continue;
+      const file = await unlessMissing(readFile(manifestFile(rootDir, this.#name, digest)));
+      if (file === undefined) continue;
+      // One damaged digest in it would cost the blob that was meant.
+      if (!isRecordOf(file, digest)) this.unreadable.push(digest);
+      else for (const needed of mentionedDigests(parseRecord(file).bytes)) this.digests.add(needed);
+    }
+  }
 }
 
 /**
@@ -37,30 +61,24 @@ export function mentionedDigests(bytes: Uint8Array): readonly Digest[] {
   return mentioned.filter((digest) => isDigest(digest));
 }
 
-async function needsOf(rootDir: string, name: string, digest: Digest): Promise<readonly Digest[]> {
-  try {
-    return mentionedDigests((await readRecord(rootDir, { name, digest })).bytes);
-  } catch (error) {
-    if (isRegistryError(error) && error.code === 'MANIFEST_UNKNOWN') return [];
-    throw error;
-  }
-}
-
 /**
  * Sweeps one repository. A link that nobody seems to need is set aside first, and looked at again: who checks for a blob
  * marks it as needed and puts it back, and manifests that came since the first look are read. So a push that goes on at the
- * same time either finds its blob missing before it is acknowledged, or keeps it.
+ * same time either finds its blob missing before it is acknowledged, or keeps it. A repository with a manifest that can't be
+ * read keeps everything.
  */
-async function sweepRepository({ rootDir, graceMs, signal }: CollectOptions, name: string): Promise<number> {
-  const cutoffMs = cutoffOf(graceMs);
-  const seen = new Map<Digest, readonly Digest[]>();
-  const needed = await mark(rootDir, name, seen);
-  const aside: Digest[] = await readSwept(rootDir, name);
-  for (const algorithm of ['sha256', 'sha512']) {
-    for (const hex of (await unlessMissing(readdir(join(linksDir(rootDir, name), algorithm)))) ?? []) {
+async function sweepRepository(options: CollectOptions, name: string): Promise<RepositorySweep> {
+  const { rootDir, signal } = options;
+  const cutoffMs = cutoffOf(options.graceMs);
+  const needs = new Needs(options, name);
+  await needs.read();
+  const damaged = await mendDamage({ rootDir, name, cutoffMs, needs: needs.digests });
+  await sweepReferences({ rootDir, name, cutoffMs, signal });
+  const aside = await readSwept(rootDir, name);
+  if (damaged.length + needs.unreadable.length === 0) {
+    for await (const digest of linkedDigests(rootDir, name)) {
       signal?.throwIfAborted();
-      const digest = `${algorithm}:${hex}`;
-      if (!isDigest(digest) || needed.has(digest)) continue;
+      if (needs.digests.has(digest)) continue;
       const path = linkFile(rootDir, name, digest);
       if (((await unlessMissing(stat(path)))?.mtimeMs ?? Infinity) > cutoffMs) continue;
       await mkdir(sweptDir(rootDir, name), { recursive: true });
@@ -69,17 +87,23 @@ async function sweepRepository({ rootDir, graceMs, signal }: CollectOptions, nam
       }
     }
   }
-  if (aside.length === 0) return 0;
-  const neededNow = await mark(rootDir, name, seen);
+  if (aside.length > 0) await needs.read();
+  const unreadable = [...damaged, ...needs.unreadable];
   let unlinked = 0;
   for (const digest of aside) {
     const swept = sweptFile(rootDir, name, digest);
     const facts = await unlessMissing(stat(swept));
     if (facts === undefined) continue;
-    if (neededNow.has(digest) || facts.mtimeMs > cutoffMs) await restoreLink(rootDir, { name, digest });
+    const needed = unreadable.length > 0 || needs.digests.has(digest) || facts.mtimeMs > cutoffMs;
+    if (needed) await restoreLink(rootDir, { name, digest });
     else if ((await unlessMissing(unlink(swept).then(() => true))) === true) unlinked += 1;
   }
-  return unlinked;
+  return { unlinked, unreadable };
+}
+
+interface RepositorySweep {
+  readonly unlinked: number;
+  readonly unreadable: readonly Digest[];
 }
 
 /** What a collection that was killed has set aside. */
@@ -92,9 +116,10 @@ async function readSwept(rootDir: string, name: string): Promise<Digest[]> {
  * Removes contents whose only name is the shared one. Who links one in the same moment has it all the same, as a name of its
  * own keeps a file; the next push of the same bytes is then kept a second time.
  */
-async function sweepContents({ rootDir, graceMs, signal }: CollectOptions): Promise<readonly number[]> {
+async function sweepContents({ rootDir, graceMs, signal }: CollectOptions): Promise<RemovedContents> {
   const cutoffMs = cutoffOf(graceMs);
-  const removed: number[] = [];
+  let removedBlobs = 0;
+  let removedBytes = 0;
   for (const algorithm of await readdir(blobsDir(rootDir))) {
     for (const shard of await readdir(join(blobsDir(rootDir), algorithm))) {
       signal?.throwIfAborted();
@@ -104,31 +129,38 @@ async function sweepContents({ rootDir, graceMs, signal }: CollectOptions): Prom
         const facts = await unlessMissing(stat(path));
         // The change time also counts the moment when the last repository let go of it.
         if (facts?.nlink !== 1 || Math.max(facts.ctimeMs, facts.mtimeMs) > cutoffMs) continue;
-        if ((await unlessMissing(unlink(path).then(() => true))) === true) removed.push(facts.size);
+        if ((await unlessMissing(unlink(path).then(() => true))) === undefined) continue;
+        removedBlobs += 1;
+        removedBytes += facts.size;
       }
     }
   }
-  return removed;
+  return { removedBlobs, removedBytes };
 }
 
-/** What was left by processes that died. */
+type RemovedContents = Pick<GarbageReport, 'removedBlobs' | 'removedBytes'>;
+
+/** What was left by processes that died: a living one is at work there for moments only. */
 async function sweepTemporary({ rootDir, graceMs }: CollectOptions): Promise<void> {
+  const cutoffMs = cutoffOf(graceMs);
   for (const entry of await readdir(temporaryDir(rootDir))) {
     const path = join(temporaryDir(rootDir), entry);
     const facts = await unlessMissing(stat(path));
-    if (facts !== undefined && Date.now() - facts.ctimeMs > Math.max(graceMs, TEMPORARY_MS)) {
-      await rm(path, { recursive: true, force: true });
-    }
+    if (facts !== undefined && facts.ctimeMs <= cutoffMs) await rm(path, { recursive: true, force: true });
   }
 }
 
-const TEMPORARY_MS = 3_600_000;
-
 /** Needs no lock: see the two sweeps for why nothing is lost beside pushes, pulls and other collections. */
 export async function collectGarbage(options: CollectOptions): Promise<GarbageReport> {
+  await finishSettingAside(options.rootDir);
   let unlinkedBlobs = 0;
-  for await (const name of everyRepository(options.rootDir)) unlinkedBlobs += await sweepRepository(options, name);
+  const unreadable: UnreadableManifest[] = [];
+  for await (const name of everyRepository(options.rootDir)) {
+    const swept = await sweepRepository(options, name);
+    unlinkedBlobs += swept.unlinked;
+    unreadable.push(...swept.unreadable.map((digest) => ({ name, digest })));
+  }
   await sweepTemporary(options);
   const removed = await sweepContents(options);
-  return { unlinkedBlobs, removedBlobs: removed.length, removedBytes: removed.reduce((sum, size) => sum + size, 0) };
+  return { unlinkedBlobs, ...removed, ...(unreadable.length === 0 ? {} : { unreadable }) };
 }

@@ -55,15 +55,19 @@ export const sweptFile = (rootDir: string, name: string, digest: Digest): string
   join(sweptDir(rootDir, name), splitDigest(digest).join('-'));
 
 /** What a repository would have, if it weren't damaged. */
-export const damagedDir = (rootDir: string, name: string): string => join(repositoryDir(rootDir, name), '_damaged');
+const damagedDir = (rootDir: string, name: string): string => join(repositoryDir(rootDir, name), '_damaged');
+
+export const damagedBlobsDir = (rootDir: string, name: string): string => join(damagedDir(rootDir, name), 'blobs');
+export const damagedManifestsDir = (rootDir: string, name: string): string =>
+  join(damagedDir(rootDir, name), 'manifests');
 
 /** An empty file: the repository had this blob. */
 export const damagedBlob = (rootDir: string, name: string, digest: Digest): string =>
-  join(damagedDir(rootDir, name), 'blobs', splitDigest(digest).join('-'));
+  join(damagedBlobsDir(rootDir, name), splitDigest(digest).join('-'));
 
 /** A manifest's file as it was found. */
 export const damagedManifest = (rootDir: string, name: string, digest: Digest): string =>
-  join(damagedDir(rootDir, name), 'manifests', splitDigest(digest).join('-'));
+  join(damagedManifestsDir(rootDir, name), splitDigest(digest).join('-'));
 
 export const manifestFile = (rootDir: string, name: string, digest: Digest): string =>
   join(manifestsDir(rootDir, name), ...splitDigest(digest));
@@ -73,8 +77,10 @@ export function tagFile(rootDir: string, name: string, tag: string): string {
   return join(tagsDir(rootDir, name), tag);
 }
 
+export const allReferrersDir = (rootDir: string, name: string): string =>
+  join(repositoryDir(rootDir, name), '_referrers');
 export const referrersDir = (rootDir: string, name: string, subject: Digest): string =>
-  join(repositoryDir(rootDir, name), '_referrers', ...splitDigest(subject));
+  join(allReferrersDir(rootDir, name), ...splitDigest(subject));
 
 export const referrerFile = (rootDir: string, name: string, { subject, digest }: ReferrerKey): string =>
   join(referrersDir(rootDir, name, subject), splitDigest(digest).join('-'));
