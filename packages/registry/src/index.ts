@@ -25,6 +25,8 @@ export { openFileSystemStorage } from './filesystem/storage.ts';
 export type { FileSystemStorageOptions } from './filesystem/storage.ts';
 export { isDigest, isName, isTag, parseDigest, parseManifestReference, parseName } from './names.ts';
 export type { Algorithm, Digest, ManifestReference } from './names.ts';
+export { pageEndpoints } from './page/endpoints.ts';
+export type { PageOptions } from './page/endpoints.ts';
 export { compareBytes, formatNextLink, parsePage, takePage } from './pagination.ts';
 export type { Page, PageRequest } from './pagination.ts';
 export { checkChunkFollows, formatReceived, parseChunkRange, parseRange } from './ranges.ts';
