@@ -92,27 +92,32 @@ export function createRegistry(options: RegistryOptions): Registry {
   const limits = withDefaults(options.limits ?? {});
   const storage = guardStorage(options.storage, options.policy);
   const isProxy = compileNetworks(options.trustedProxies ?? []);
-  const closing = new AbortController();
-  const running = new Set<Promise<void>>();
+  let closed = false;
+  const running = new Map<Promise<void>, AbortController>();
 
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
     response.setHeader('Docker-Distribution-API-Version', 'registry/2.0');
     response.setHeader('X-Content-Type-Options', 'nosniff');
     const gone = new AbortController();
-    response.on('close', () => gone.abort());
-    const signal = AbortSignal.any([closing.signal, gone.signal]);
+    const { signal } = gone;
+    // After an answer that has left there is nothing to break off, and to abort costs as much as to answer.
+    response.on('close', () => {
+      if (!response.writableFinished) gone.abort();
+    });
+    if (closed) gone.abort();
     const answered = answer(new Conversation(request, response, isProxy), {
       ...options,
       storage,
       limits,
       signal,
     }).finally(() => running.delete(answered));
-    running.add(answered);
+    running.set(answered, gone);
   };
 
   const close = async (): Promise<void> => {
-    closing.abort();
-    await Promise.all(running);
+    closed = true;
+    for (const gone of running.values()) gone.abort();
+    await Promise.all(running.keys());
   };
   return { handler, close, [Symbol.asyncDispose]: close };
 }
