@@ -41,9 +41,8 @@ describe('addresses to listen on', () => {
     [{ accounts: false, tls: true, plainHttp: true }, 'add access with accounts'],
     [{ accounts: true, tls: false, plainHttp: false }, 'add tls with certFile and keyFile, or plainHttp: true'],
   ])('beyond it, %j is refused', (guards, why) => {
-    expect(() => checkGuards(open, guards)).toThrow(
-      expect.objectContaining({ code: 'CONFIG_UNSAFE', message: expect.stringContaining(why) as string }),
-    );
+    expect(() => checkGuards(open, guards)).toThrow(expect.objectContaining({ code: 'CONFIG_UNSAFE' }));
+    expect(() => checkGuards(open, guards)).toThrow(why);
     expect(() => checkGuards({ ...open, address: '127.0.0.1' }, guards)).not.toThrow();
   });
 
