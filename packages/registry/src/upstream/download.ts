@@ -180,7 +180,7 @@ export class Download {
     const upload = { name, id: await storage.startUpload(name, 'sha256') };
     try {
       const body = this.#spool.readAll({ first: 0, last: sizeBytes - 1 });
-      await storage.appendUpload(upload, { offset: 0, body });
+      await storage.appendUpload(upload, { offset: 0, body, sizeBytes });
       await storage.finishUpload(upload, digest);
     } catch (error) {
       await storage.cancelUpload(upload).catch(() => undefined);
