@@ -47,7 +47,7 @@ export async function getToken(
   authorization: string | undefined,
   ...scopes: readonly string[]
 ): Promise<TokenAnswer> {
-  const query = new URLSearchParams(scopes.map((scope) => ['scope', scope]));
+  const query = new URLSearchParams(scopes.map((scope): [string, string] => ['scope', scope]));
   const answer = await send(`${url}/token?${query.toString()}`, { authorization });
   if (answer.status !== 200) throw new Error(`${String(answer.status)} ${await answer.text()}`);
   return (await answer.json()) as TokenAnswer;

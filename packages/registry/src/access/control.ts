@@ -47,8 +47,9 @@ interface Question {
 function judge({ rules, tokens }: ControlOptions, { caller, need, request }: Question): Verdict {
   const { actor, scopes } = caller;
   const withoutAnything = actor.account === undefined && scopes === undefined;
-  // Docker learns here, and nowhere else, that it could be somebody; with an anonymous token it is let through.
-  if (withoutAnything && tokens !== undefined && need.resource === 'registry' && isApi(request)) return 'unknown';
+  // Clients learn from being turned away that they could be somebody, Docker from `/v2/` alone, and a list would only be
+  // shorter. With an anonymous token they are let through.
+  if (withoutAnything && tokens !== undefined && need.resource !== 'repository' && isApi(request)) return 'unknown';
   if (rules === undefined && withoutAnything) return 'unknown';
   if (rules !== undefined && !mayDo(rules, actor, need)) return actor.account === undefined ? 'unknown' : 'denied';
   return scopes === undefined || isGranted(scopes, need) ? 'fine' : 'insufficient';
