@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { finished } from 'node:stream/promises';
 
 import { errorBody, RegistryError } from '../errors.ts';
+import { mayHaveBody } from './request-body.ts';
 
 /** The two ends of an answer. */
 export interface Answering {
@@ -11,9 +11,10 @@ export interface Answering {
 
 export type Headers = Readonly<Record<string, string | number | readonly string[]>>;
 
-/** What is read and thrown away of a body that nobody wanted, so that its sender gets to read the answer. */
-const DISCARD_BYTES = 1024 * 1024;
-const DISCARD_MS = 2000;
+/** What is read and thrown away of a body that nobody wanted; any manifest is less. */
+const DISCARD_BYTES = 8 * 1024 * 1024;
+/** How long a client that was answered before it had sent everything may go on, or read the answer. */
+const LINGER_MS = 2000;
 
 /** Answers without a body. */
 export function sendEmpty({ response }: Answering, status: number, headers: Headers = {}): void {
@@ -38,28 +39,36 @@ export async function sendError(exchange: Answering, error: RegistryError): Prom
     return;
   }
   const body = Buffer.from(JSON.stringify(errorBody(error)));
-  const unread = !request.complete;
+  const unread = !request.complete && mayHaveBody(request);
   writeHead(response, error.status, {
     ...error.headers,
     'Content-Type': 'application/json',
     'Content-Length': body.byteLength,
     ...(unread ? { Connection: 'close' } : {}),
   });
-  response.end(request.method === 'HEAD' ? undefined : body);
-  if (unread) await discardRest(exchange);
+  // Of a body that stopped arriving, nothing more will come.
+  if (unread && error.status !== 408) {
+    // The end of an answer closes the connection, and closing while bytes arrive takes back what was sent through it.
+    response.write(body);
+    await linger(request);
+    response.end();
+  } else response.end(request.method === 'HEAD' ? undefined : body);
 }
 
-/** Closing a socket while bytes arrive takes back what was sent through it, so some more are let in. */
-async function discardRest({ request, response }: Answering): Promise<void> {
+/** Resolves when a body has arrived, its sender is gone, or there was time to see the answer. */
+async function linger(request: IncomingMessage): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const done = (): void => resolve(undefined);
+  const timer = setTimeout(done, LINGER_MS);
   let bytes = 0;
-  const stop = (): void => void request.destroy();
-  const timer = setTimeout(stop, DISCARD_MS);
   request.on('data', (chunk: Buffer) => {
     bytes += chunk.byteLength;
-    if (bytes > DISCARD_BYTES) stop();
+    if (bytes > DISCARD_BYTES) request.pause();
   });
+  request.on('end', done);
+  request.on('close', done);
   request.resume();
-  await Promise.allSettled([finished(request), finished(response)]);
+  await promise;
   clearTimeout(timer);
 }
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
@@ -76,6 +77,33 @@ describe('clients that misbehave', () => {
       duplex: 'half',
     });
     expect(streamed.status).toBe(413);
+  });
+
+  test('a client that is refused while it sends can read why, whatever is left', async () => {
+    const socket = open();
+    const errors: unknown[] = [];
+    socket.on('error', (error) => errors.push(error));
+    const answered = once(socket, 'data') as Promise<[Buffer]>;
+    const piece = Buffer.alloc(64 * 1024);
+    socket.write(
+      `PUT /v2/a/manifests/v1 HTTP/1.1\r\nHost: a\r\nContent-Length: ${String(piece.length * 1000)}\r\n\r\n`,
+    );
+    // Nobody takes all of it, so it is the answer that ends this.
+    for (let ended = false; !ended;) {
+      const room = socket.write(piece) ? Promise.resolve() : once(socket, 'drain');
+      ended = await Promise.race([room.then(() => false), answered.then(() => true)]);
+    }
+    expect((await answered)[0].toString('latin1')).toMatch(/^HTTP\/1\.1 413 /);
+    socket.destroy();
+    expect(errors).toEqual([]);
+  });
+
+  test('a refusal of a request without a body keeps the connection', async () => {
+    const socket = open();
+    socket.write('GET /v2/nothing HTTP/1.1\r\nHost: a\r\n\r\n');
+    const [first] = (await once(socket, 'data')) as [Buffer];
+    expect(first.toString('latin1')).toMatch(/^HTTP\/1\.1 404 [^]*\r\nConnection: keep-alive\r\n/);
+    socket.destroy();
   });
 
   test('headers that are too large are refused', async () => {
