@@ -1,15 +1,25 @@
-import { close, constants, createReadStream, fstatSync } from 'node:fs';
+import { constants, createReadStream, fstatSync } from 'node:fs';
 import { copyFile, link, open, rename, stat, unlink, utimes } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
-import { promisify } from 'node:util';
 
 import { RegistryError } from '../errors.ts';
 import type { Digest } from '../names.ts';
 import type { ByteRange } from '../ranges.ts';
 import type { BlobInfo, OpenBlob } from '../storage.ts';
-import { errnoOf, inDir, linkFresh, lookInMemory, syncDir, temporaryFile, unlessMissing } from './durable.ts';
+import {
+  errnoOf,
+  inDir,
+  closeFile,
+  linkFresh,
+  lookInMemory,
+  statIfThere,
+  syncDir,
+  syncFile,
+  temporaryFile,
+  unlessMissing,
+} from './durable.ts';
 import { contentFile, linkFile, sweptFile } from './layout.ts';
 
 /** Reads of this size keep a socket busy and memory low. */
@@ -38,7 +48,7 @@ async function touch(path: string): Promise<void> {
 async function findLink(rootDir: string, { name, digest }: BlobKey): Promise<BlobInfo | undefined> {
   const path = linkFile(rootDir, name, digest);
   const facts =
-    (await unlessMissing(stat(path))) ??
+    (await statIfThere(path)) ??
     (await unlessMissing(rename(sweptFile(rootDir, name, digest), path).then(() => stat(path))));
   if (facts === undefined) return undefined;
   if (Date.now() - facts.mtimeMs > FRESH_MS && (await unlessMissing(touch(path).then(() => true))) === undefined) {
@@ -90,11 +100,9 @@ function openDescriptor(fd: number): OpenBlob {
     sizeBytes,
     fd,
     stream: (range) => createReadStream('', { fd, autoClose: true, ...readOptions(sizeBytes, range) }),
-    close: () => closeDescriptor(fd),
+    close: () => closeFile(fd),
   };
 }
-
-const closeDescriptor = promisify(close);
 
 const openHandle = (handle: FileHandle, sizeBytes: number): OpenBlob => ({
   sizeBytes,
@@ -103,19 +111,23 @@ const openHandle = (handle: FileHandle, sizeBytes: number): OpenBlob => ({
   close: () => handle.close(),
 });
 
+interface NewLink extends BlobKey {
+  /** When the content was written or needed last, as far as we know. */
+  readonly changedMs: number;
+}
+
 /**
- * Gives a repository a content. Many file systems count names of one file in 16 bits; when they are used up, the content is
+ * Gives a repository a content; the caller syncs the directory. Many file systems count names of one file in 16 bits; when they are used up, the content is
  * copied once, and the copy takes the next ones.
  *
  * @returns false when there is no such content (any more)
  */
-async function linkContent(rootDir: string, from: string, { name, digest }: BlobKey): Promise<boolean> {
+async function linkContent(rootDir: string, from: string, { name, digest, changedMs }: NewLink): Promise<boolean> {
   const target = linkFile(rootDir, name, digest);
   for (;;) {
     try {
-      await touch(from);
+      if (Date.now() - changedMs > FRESH_MS) await touch(from);
       await linkFresh(from, target);
-      await syncDir(dirname(target));
       return true;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return false;
@@ -143,36 +155,46 @@ async function renewContent(rootDir: string, from: string, digest: Digest): Prom
   }
 }
 
-/**
- * Makes a blob of a repository of a file whose digest has been verified: its content is kept once, and the file itself may
- * be removed afterwards.
- */
-export async function publishBlob(rootDir: string, file: string, key: BlobKey): Promise<BlobInfo> {
+/** A file whose bytes have been verified. */
+export interface VerifiedFile {
+  readonly path: string;
+  readonly fd: number;
+  readonly sizeBytes: number;
+  readonly changedMs: number;
+}
+
+/** Makes a blob of a repository of a file: its content is kept once, and the file itself may be removed afterwards. */
+export async function publishBlob(rootDir: string, file: VerifiedFile, key: BlobKey): Promise<BlobInfo> {
   const content = contentFile(rootDir, key.digest);
-  const { size } = await stat(file);
-  {
-    await using handle = await open(file, 'r');
-    await handle.sync();
-  }
+  const target = linkFile(rootDir, key.name, key.digest);
+  await syncFile(file.fd);
   for (;;) {
-    const fresh = await linkFresh(file, content);
-    if (fresh) await syncDir(dirname(content));
+    const fresh = await linkFresh(file.path, content);
     // Garbage collection may remove a content that no repository has between these two; then ours takes its place.
-    if (await linkContent(rootDir, content, key)) return { sizeBytes: size };
+    if (!(await linkContent(rootDir, content, { ...key, changedMs: fresh ? file.changedMs : 0 }))) continue;
+    // Whichever of the two names survives alone: nobody has been told of the blob, and it is whole.
+    await Promise.all([fresh ? syncDir(dirname(content)) : undefined, syncDir(dirname(target))]);
+    return { sizeBytes: file.sizeBytes };
   }
 }
 
 /** @returns false when the other repository hasn't the blob */
 export const mountLink = async (rootDir: string, from: string, key: BlobKey): Promise<boolean> =>
   (await findLink(rootDir, { name: from, digest: key.digest })) !== undefined &&
-  linkContent(rootDir, linkFile(rootDir, from, key.digest), key);
+  mountFrom(rootDir, linkFile(rootDir, from, key.digest), key);
+
+async function mountFrom(rootDir: string, from: string, key: BlobKey): Promise<boolean> {
+  if (!(await linkContent(rootDir, from, { ...key, changedMs: 0 }))) return false;
+  await syncDir(dirname(linkFile(rootDir, key.name, key.digest)));
+  return true;
+}
 
 /** Mounts a blob from wherever it is. @returns false when no repository has it */
 export async function mountContent(rootDir: string, key: BlobKey): Promise<boolean> {
   const content = contentFile(rootDir, key.digest);
   // One name: it was taken from every repository, and must not come back by itself.
   const names = (await unlessMissing(stat(content)))?.nlink ?? 0;
-  return names > 1 && linkContent(rootDir, content, key);
+  return names > 1 && mountFrom(rootDir, content, key);
 }
 
 /** @throws {@link RegistryError} `BLOB_UNKNOWN` */

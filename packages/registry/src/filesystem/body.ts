@@ -1,8 +1,20 @@
 import type { Hash } from 'node:crypto';
-import type { FileHandle } from 'node:fs/promises';
+import { writev } from 'node:fs';
+import { promisify } from 'node:util';
+
+import { writeWhole } from './durable.ts';
 
 /** What may wait for the disk while more arrives; a sender is held back beyond. */
 const QUEUE_BYTES = 1024 * 1024;
+/** Less than this waits a moment for more, as each write costs the same. */
+const BATCH_BYTES = 256 * 1024;
+const BATCH_MS = 20;
+
+const writeMany = promisify(writev) as (
+  fd: number,
+  chunks: readonly Uint8Array[],
+  position: number,
+) => Promise<{ readonly bytesWritten: number }>;
 
 export interface BodyOptions {
   readonly body: AsyncIterable<Uint8Array>;
@@ -11,17 +23,11 @@ export interface BodyOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-async function writeAll(handle: FileHandle, batch: readonly Uint8Array[], position: number): Promise<number> {
+async function writeAll(fd: number, batch: readonly Uint8Array[], position: number): Promise<number> {
   const total = batch.reduce((sum, chunk) => sum + chunk.byteLength, 0);
-  const { bytesWritten } = await handle.writev([...batch], position);
-  if (bytesWritten === total) return total;
+  const { bytesWritten } = await writeMany(fd, batch, position);
   // A disk that is almost full writes a part; the next call says why.
-  let rest = Buffer.concat(batch).subarray(bytesWritten);
-  for (let at = position + bytesWritten; rest.byteLength > 0;) {
-    const written = (await handle.write(rest, 0, rest.byteLength, at)).bytesWritten;
-    rest = rest.subarray(written);
-    at += written;
-  }
+  if (bytesWritten < total) await writeWhole(fd, Buffer.concat(batch).subarray(bytesWritten), position + bytesWritten);
   return total;
 }
 
@@ -31,7 +37,7 @@ async function writeAll(handle: FileHandle, batch: readonly Uint8Array[], positi
  *
  * @returns where it ended
  */
-export async function writeBody(handle: FileHandle, start: number, options: BodyOptions): Promise<number> {
+export async function writeBody(fd: number, start: number, options: BodyOptions): Promise<number> {
   const { body, hash, signal } = options;
   let position = start;
   let queue: Uint8Array[] = [];
@@ -42,27 +48,37 @@ export async function writeBody(handle: FileHandle, start: number, options: Body
     while (queue.length > 0) {
       const batch = queue;
       [queue, queuedBytes] = [[], 0];
-      const written = writeAll(handle, batch, position);
+      const written = writeAll(fd, batch, position);
       for (const chunk of batch) hash?.update(chunk);
       position += await written;
     }
     writing = undefined;
   };
+  const begin = (): void => {
+    if (writing !== undefined) return;
+    writing = drain();
+    // Its failure is met at the next await of it below, which may be later than now.
+    writing.catch(() => undefined);
+  };
 
+  let timer: NodeJS.Timeout | undefined;
   try {
     for await (const chunk of body) {
       signal?.throwIfAborted();
       queue.push(chunk);
       queuedBytes += chunk.byteLength;
-      if (writing === undefined) {
-        writing = drain();
-        // Its failure is met at the next await of it below, which may be later than now.
-        writing.catch(() => undefined);
-      }
+      if (queuedBytes >= BATCH_BYTES) begin();
+      else
+        timer ??= setTimeout(() => {
+          timer = undefined;
+          begin();
+        }, BATCH_MS);
       if (queuedBytes >= QUEUE_BYTES) await writing;
     }
   } finally {
+    clearTimeout(timer);
     await writing;
+    await drain();
   }
   return position;
 }

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { closeSync } from 'node:fs';
-import { link, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { close, closeSync, fdatasync, fstatSync, fsync, open, openSync, write } from 'node:fs';
+import type { Stats } from 'node:fs';
+import { link, mkdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { systemCalls } from '../system.ts';
 import { temporaryDir } from './layout.ts';
@@ -45,10 +47,83 @@ export async function readIfThere(path: string): Promise<Buffer | undefined> {
   return unlessMissing(readFile(path));
 }
 
-/** Makes the names in a directory survive power loss. */
-export async function syncDir(dir: string): Promise<void> {
-  await using handle = await open(dir, 'r');
-  await handle.sync();
+/** The facts of a file; undefined when there is none. */
+export async function statIfThere(path: string): Promise<Stats | undefined> {
+  let fd: CachedFile;
+  try {
+    // Any file is larger than that, so it is opened.
+    fd = systemCalls()?.readCached(path, -1);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
+    throw error;
+  }
+  if (typeof fd !== 'number') return unlessMissing(stat(path));
+  try {
+    return fstatSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Calls on descriptors, without the objects that `node:fs/promises` makes for each. */
+export const openFile = promisify(open) as (path: string, flags: string, mode?: number) => Promise<number>;
+export const closeFile: (fd: number) => Promise<void> = promisify(close);
+/** Makes the bytes of a file, and its length, survive power loss. */
+export const syncFile: (fd: number) => Promise<void> = promisify(fdatasync);
+const syncNames: (fd: number) => Promise<void> = promisify(fsync);
+const writeFile = promisify(write) as (
+  fd: number,
+  bytes: Uint8Array,
+  at: number,
+  length: number,
+  position: number,
+) => Promise<{ readonly bytesWritten: number }>;
+
+/** Writes all of the bytes. */
+export async function writeWhole(fd: number, bytes: Uint8Array, position: number): Promise<void> {
+  for (let at = 0; at < bytes.byteLength;) {
+    at += (await writeFile(fd, bytes, at, bytes.byteLength - at, position + at)).bytesWritten;
+  }
+}
+
+/** Syncs of directories: those that run, and those that wait for the one before to end. */
+const running = new Map<string, Promise<void>>();
+const waiting = new Map<string, Promise<void>>();
+
+/**
+ * Makes the names in a directory survive power loss. Many who ask at once share what they wait for: a sync that has not yet
+ * begun is for everybody who asks until then.
+ */
+export function syncDir(dir: string): Promise<void> {
+  const shared = waiting.get(dir);
+  if (shared !== undefined) return shared;
+  const before = running.get(dir) ?? Promise.resolve();
+  const sync = before
+    .catch(() => undefined)
+    .then(() => {
+      waiting.delete(dir);
+      return beginSync(dir);
+    });
+  waiting.set(dir, sync);
+  return sync;
+}
+
+function beginSync(dir: string): Promise<void> {
+  const sync = syncDirNow(dir).finally(() => {
+    if (running.get(dir) === sync) running.delete(dir);
+  });
+  running.set(dir, sync);
+  return sync;
+}
+
+async function syncDirNow(dir: string): Promise<void> {
+  // It is in memory, as something was done in it a moment ago: to open it takes no disk.
+  const fd = openSync(dir, 'r');
+  try {
+    await syncNames(fd);
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** Makes a directory with its parents, each of them durable before something is put into it. */
@@ -85,20 +160,46 @@ export interface NewFile {
 }
 
 /** Writes a file as a whole: readers see the old one or the new one, and the new one stays. */
-export async function replaceFile(rootDir: string, { path, bytes }: NewFile): Promise<void> {
+export async function replaceFile(rootDir: string, file: NewFile): Promise<void> {
+  await (await prepareFile(rootDir, file)).publish();
+}
+
+/** A file that is on the disk, but not yet in its place. */
+export interface PreparedFile {
+  /** Puts it there; the new one stays. */
+  publish(): Promise<void>;
+  /** Forgets it. */
+  discard(): Promise<void>;
+}
+
+/** The first half of {@link replaceFile}, for what must not be seen before something else is. */
+export async function prepareFile(rootDir: string, { path, bytes }: NewFile): Promise<PreparedFile> {
   const beside = temporaryFile(rootDir);
-  try {
-    {
-      await using handle = await open(beside, 'wx');
-      await handle.writeFile(bytes);
-      await handle.sync();
-    }
-    await inDir(dirname(path), () => rename(beside, path));
-  } catch (error) {
+  const discard = async (): Promise<void> => {
     await unlessMissing(unlink(beside));
+  };
+  try {
+    const fd = await openFile(beside, 'wx');
+    try {
+      await writeWhole(fd, typeof bytes === 'string' ? Buffer.from(bytes) : bytes, 0);
+      await syncFile(fd);
+    } finally {
+      await closeFile(fd);
+    }
+  } catch (error) {
+    await discard();
     throw error;
   }
-  await syncDir(dirname(path));
+  const publish = async (): Promise<void> => {
+    try {
+      await inDir(dirname(path), () => rename(beside, path));
+    } catch (error) {
+      await discard();
+      throw error;
+    }
+    await syncDir(dirname(path));
+  };
+  return { publish, discard };
 }
 
 /** Gives a file a second name. @returns false when that name is taken */

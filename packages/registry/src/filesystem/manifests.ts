@@ -6,7 +6,7 @@ import { isDigest, isTag } from '../names.ts';
 import type { Digest } from '../names.ts';
 import { compareBytes } from '../pagination.ts';
 import type { ManifestInfo, NewManifest, Referrer, StoredManifest } from '../storage.ts';
-import { makeDurableDir, readIfThere, replaceFile, syncDir, unlessMissing } from './durable.ts';
+import { makeDurableDir, readIfThere, replaceFile, statIfThere, syncDir, unlessMissing } from './durable.ts';
 import {
   digestOfFileName,
   manifestFile,
@@ -66,7 +66,7 @@ export async function statRecord(rootDir: string, key: ManifestKey): Promise<Man
 }
 
 export const hasRecord = async (rootDir: string, { name, digest }: ManifestKey): Promise<boolean> =>
-  (await unlessMissing(stat(manifestFile(rootDir, name, digest)))) !== undefined;
+  (await statIfThere(manifestFile(rootDir, name, digest))) !== undefined;
 
 /**
  * The referrer goes first: a list of referrers leaves out those whose manifest isn't there, so the two appear as one. Tags go

@@ -77,16 +77,17 @@ export async function openFileSystemStorage(
     appendUpload: (upload, chunk, options) => uploads.append(upload, chunk, options),
     finishUpload: async (upload, digest, { signal } = {}) => {
       const claim = await uploads.claim(upload, signal);
+      let isOver = false;
       try {
-        if (!(await uploads.verify(claim, digest))) {
-          await uploads.remove(upload);
-          throw new RegistryError('DIGEST_INVALID', 'the bytes have another digest', { detail: { digest } });
+        if (await uploads.verify(claim, digest)) {
+          const info = await publishBlob(rootDir, claim, { name: upload.name, digest });
+          isOver = true;
+          return info;
         }
-        const info = await publishBlob(rootDir, claim.path, { name: upload.name, digest });
-        await uploads.remove(upload);
-        return info;
+        isOver = true;
+        throw new RegistryError('DIGEST_INVALID', 'the bytes have another digest', { detail: { digest } });
       } finally {
-        await uploads.release(claim);
+        await (isOver ? uploads.finish(claim) : uploads.release(claim));
       }
     },
     cancelUpload: async (upload) => {

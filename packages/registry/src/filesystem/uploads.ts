@@ -1,7 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Hash } from 'node:crypto';
-import { constants, createReadStream } from 'node:fs';
-import { copyFile, mkdir, open, readdir, rename, rm, stat, unlink, utimes } from 'node:fs/promises';
+import { constants, createReadStream, fstatSync } from 'node:fs';
+import { copyFile, mkdir, readdir, rename, rm, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -10,12 +10,13 @@ import type { Algorithm, Digest } from '../names.ts';
 import { checkChunkFollows, formatReceived } from '../ranges.ts';
 import type { StorageCall, Upload, UploadChunk } from '../storage.ts';
 import { writeBody } from './body.ts';
-import { errnoOf, unlessMissing } from './durable.ts';
+import { closeFile, errnoOf, openFile, unlessMissing } from './durable.ts';
 import { splitDigest, uploadDir, uploadsDir } from './layout.ts';
 
 /** How many uploads' hashes are remembered between two requests; the others are read again at their end. */
 const HASHES_MAX = 1000;
 const FREE = 'data';
+const READ_BYTES = 1024 * 1024;
 
 const unknown = (): RegistryError => new RegistryError('BLOB_UPLOAD_UNKNOWN', 'no such upload');
 
@@ -34,11 +35,13 @@ interface Found {
   readonly changedMs: number;
 }
 
-/** An upload's file that nobody else writes to. */
+/** An upload's file that nobody else writes to; open until it is released or removed. */
 export interface Claim {
   readonly upload: Upload;
   readonly path: string;
+  readonly fd: number;
   readonly sizeBytes: number;
+  readonly changedMs: number;
 }
 
 interface Progress {
@@ -74,8 +77,7 @@ export class Uploads {
     const id = `${algorithm}-${randomUUID()}`;
     const dir = uploadDir(this.#rootDir, { name, id });
     await mkdir(dir);
-    const handle = await open(join(dir, FREE), 'wx');
-    await handle.close();
+    await closeFile(await openFile(join(dir, FREE), 'wx'));
     return id;
   }
 
@@ -89,7 +91,7 @@ export class Uploads {
     try {
       if (offset !== undefined) checkChunkFollows({ first: offset, last: offset }, claim.sizeBytes);
       const progress = this.#resume(dir, claim);
-      const end = await this.#write(claim, { body, hash: progress?.hash, signal });
+      const end = await writeBody(claim.fd, claim.sizeBytes, { body, hash: progress?.hash, signal });
       if (progress !== undefined) this.#remember(dir, { ...progress, bytes: end });
       return end;
     } finally {
@@ -103,13 +105,26 @@ export class Uploads {
     const progress = this.#resume(uploadDir(this.#rootDir, claim.upload), claim);
     if (progress?.algorithm === algorithm) return progress.hash.digest('hex') === hex;
     const hash = createHash(algorithm);
-    for await (const chunk of createReadStream(claim.path, { highWaterMark: 1024 * 1024 }))
+    for await (const chunk of createReadStream('', {
+      fd: claim.fd,
+      start: 0,
+      autoClose: false,
+      highWaterMark: READ_BYTES,
+    }))
       hash.update(chunk as Buffer);
     return hash.digest('hex') === hex;
   }
 
   /** @throws {@link RegistryError} `BLOB_UPLOAD_UNKNOWN`; status 416 when somebody else is writing */
   async claim(upload: Upload, signal?: AbortSignal): Promise<Claim> {
+    const dir = uploadDir(this.#rootDir, upload);
+    // As a rule it is free, so it isn't looked for first.
+    const path = await this.#take(dir, { path: join(dir, FREE), free: true });
+    const claim = path === undefined ? undefined : await openClaim(upload, path);
+    return claim ?? (await this.#waitFor(upload, signal));
+  }
+
+  async #waitFor(upload: Upload, signal?: AbortSignal): Promise<Claim> {
     const deadline = Date.now() + this.#takeoverMs + 1000;
     for (;;) {
       const found = await this.#find(upload);
@@ -119,13 +134,30 @@ export class Uploads {
         await sleep(Math.min(restMs, 250), undefined, { signal });
         continue;
       }
-      const path = await this.#take(upload, found);
-      if (path !== undefined) return { upload, path, sizeBytes: (await stat(path)).size };
+      const path = await this.#take(uploadDir(this.#rootDir, upload), found);
+      const claim = path === undefined ? undefined : await openClaim(upload, path);
+      if (claim !== undefined) return claim;
+    }
+  }
+
+  /** Ends an upload that has become a blob, or never will. */
+  async finish(claim: Claim): Promise<void> {
+    const dir = uploadDir(this.#rootDir, claim.upload);
+    this.#progress.delete(dir);
+    await closeFile(claim.fd);
+    // An empty directory is no upload any more.
+    await unlessMissing(unlink(claim.path));
+    try {
+      await unlessMissing(rmdir(dir));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOTEMPTY') throw error;
+      await removeUploadDir(dir);
     }
   }
 
   /** Lets others write. Nothing happens when the claim was lost: then the file is no longer ours. */
   async release(claim: Claim): Promise<void> {
+    await closeFile(claim.fd);
     const dir = uploadDir(this.#rootDir, claim.upload);
     const lost = (await unlessMissing(rename(claim.path, join(dir, FREE)).then(() => true))) === undefined;
     if (lost) this.#progress.delete(dir);
@@ -173,8 +205,7 @@ export class Uploads {
   }
 
   /** @returns undefined when somebody was faster */
-  async #take(upload: Upload, found: Found): Promise<string | undefined> {
-    const dir = uploadDir(this.#rootDir, upload);
+  async #take(dir: string, found: Pick<Found, 'path' | 'free'>): Promise<string | undefined> {
     const token = `${this.#instance}-${randomUUID().slice(0, 8)}`;
     const ours = join(dir, `w-${token}`);
     try {
@@ -197,11 +228,6 @@ export class Uploads {
     }
   }
 
-  async #write(claim: Claim, body: Parameters<typeof writeBody>[2]): Promise<number> {
-    await using handle = await open(claim.path, 'r+');
-    return await writeBody(handle, claim.sizeBytes, body);
-  }
-
   /** Takes the hash of what is there, when it was fed by us and nobody has written since. */
   #resume(dir: string, { upload, sizeBytes }: Claim): Progress | undefined {
     const progress = this.#progress.get(dir);
@@ -217,6 +243,14 @@ export class Uploads {
     const oldest = this.#progress.keys().next().value;
     if (this.#progress.size > HASHES_MAX && oldest !== undefined) this.#progress.delete(oldest);
   }
+}
+
+/** @returns undefined when it was taken over before it could be opened */
+async function openClaim(upload: Upload, path: string): Promise<Claim | undefined> {
+  const fd = await unlessMissing(openFile(path, 'r+'));
+  if (fd === undefined) return undefined;
+  const { size, mtimeMs } = fstatSync(fd);
+  return { upload, path, fd, sizeBytes: size, changedMs: mtimeMs };
 }
 
 /** Away from its name first, so that nobody finds half of it. */

@@ -1,6 +1,6 @@
 import { isRegistryError, RegistryError } from '../errors.ts';
 import type { Algorithm, Digest } from '../names.ts';
-import { checkChunkFollows, formatReceived, parseChunkRange } from '../ranges.ts';
+import { formatReceived, parseChunkRange } from '../ranges.ts';
 import type { Upload } from '../storage.ts';
 import { sendEmpty } from './answer.ts';
 import type { Headers } from './answer.ts';
@@ -69,12 +69,10 @@ export async function uploadWhole(exchange: Exchange, target: BlobTarget): Promi
 
 /** Adds a request's body to an upload, where its `Content-Range` says. @returns what has arrived in all */
 async function append(exchange: Exchange, upload: Upload): Promise<number> {
-  const { request, storage, limits, signal } = exchange;
+  const { request, storage, signal } = exchange;
   const header = request.headers['content-range'];
   const range = header === undefined ? undefined : parseChunkRange(header, contentLength(request));
-  const before = await storage.uploadedBytes(upload, { signal });
-  if (range !== undefined) checkChunkFollows(range, before);
-  const roomBytes = Math.max(0, limits.blobMaxBytes - before);
+  const roomBytes = await roomFor(exchange, upload);
   const chunk = { offset: range?.first, body: readBody(exchange, roomBytes), sizeBytes: contentLength(request) };
   const received = await storage.appendUpload(upload, chunk, { signal });
   if (range !== undefined && received !== range.last + 1) {
@@ -83,6 +81,12 @@ async function append(exchange: Exchange, upload: Upload): Promise<number> {
     });
   }
   return received;
+}
+
+/** What may still come; where there is no limit, nobody has to look at what has. */
+async function roomFor({ storage, limits, signal }: Exchange, upload: Upload): Promise<number> {
+  if (limits.blobMaxBytes === Infinity) return Infinity;
+  return Math.max(0, limits.blobMaxBytes - (await storage.uploadedBytes(upload, { signal })));
 }
 
 /** A refusal of a chunk says where to go on. */
