@@ -1,3 +1,3 @@
 import { library } from '../../tsup.library.ts';
 
-export default library(['src/index.ts', 'src/testing.ts']);
+export default library(['src/index.ts', 'src/s3.ts', 'src/testing.ts']);
