@@ -23,6 +23,23 @@ export type {
 } from './errors.ts';
 export { openFileSystemStorage } from './filesystem/storage.ts';
 export type { FileSystemStorageOptions } from './filesystem/storage.ts';
+export { planRetention } from './maintenance/retention-plan.ts';
+export type {
+  InventoryManifest,
+  InventoryTag,
+  RemovedManifest,
+  RemovedTag,
+  RepositoryInventory,
+  RetentionPlan,
+} from './maintenance/retention-plan.ts';
+export { parseRetention } from './maintenance/retention-rules.ts';
+export type { RetentionRule } from './maintenance/retention-rules.ts';
+export { applyRetention } from './maintenance/retention.ts';
+export type { RetentionOptions, RetentionReport } from './maintenance/retention.ts';
+export { scheduleMaintenance } from './maintenance/schedule.ts';
+export type { MaintenanceJob, MaintenanceOptions, MaintenanceReport } from './maintenance/schedule.ts';
+export { scrubStorage } from './maintenance/scrub.ts';
+export type { ScrubFinding, ScrubOptions, ScrubProgress, ScrubReport } from './maintenance/scrub.ts';
 export { isDigest, isName, isTag, parseDigest, parseManifestReference, parseName } from './names.ts';
 export type { Algorithm, Digest, ManifestReference } from './names.ts';
 export { pageEndpoints } from './page/endpoints.ts';
@@ -101,3 +118,7 @@ export type {
 export { cacheUpstreams, namespacesOf } from './upstream/cache.ts';
 export type { CachingStorage } from './upstream/cache.ts';
 export { withCacheHeaders } from './upstream/requests.ts';
+export { copyReference, copyRepository } from './upstream/copy.ts';
+export type { CopyDestination, CopyOptions, CopySource } from './upstream/copy.ts';
+export { mirror, scheduleMirrors } from './upstream/mirror.ts';
+export type { MirrorSchedule, ScheduleOptions } from './upstream/mirror.ts';

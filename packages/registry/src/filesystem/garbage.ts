@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { isDigest } from '../names.ts';
+import { mentionedDigests } from '../mentions.ts';
 import type { Digest } from '../names.ts';
 import type { GarbageReport, StorageCall, UnreadableManifest } from '../storage.ts';
 import { restoreLink } from './blobs.ts';
@@ -14,6 +14,8 @@ import { manifestDigests, parseRecord } from './manifests.ts';
 import { sweepReferences } from './references.ts';
 import { everyRepository } from './repositories.ts';
 import { finishSettingAside, isRecordOf } from './verify.ts';
+
+export { mentionedDigests } from '../mentions.ts';
 
 export interface CollectOptions extends StorageCall {
   readonly rootDir: string;
@@ -49,16 +51,6 @@ class Needs {
       else for (const needed of mentionedDigests(parseRecord(file).bytes)) this.digests.add(needed);
     }
   }
-}
-
-/**
- * Whatever a manifest mentions counts as needed, so that one of a type that we don't know keeps its blobs too. Written again,
- * its text has no escapes that hide a digest.
- */
-export function mentionedDigests(bytes: Uint8Array): readonly Digest[] {
-  const text = JSON.stringify(JSON.parse(new TextDecoder().decode(bytes)));
-  const mentioned: readonly string[] = text.match(/sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})/g) ?? [];
-  return mentioned.filter((digest) => isDigest(digest));
 }
 
 /**
