@@ -29,7 +29,8 @@ function addNetwork(list: BlockList, network: string): void {
 }
 
 /** An IPv4 client of a socket that is open for both is that client. */
-const plain = (address: string | undefined): string | undefined => address?.replace(/^::ffff:(?=\d+\.)/i, '');
+const plain = (address: string | undefined): string | undefined =>
+  address?.startsWith('::') === true ? address.replace(/^::ffff:(?=\d+\.)/i, '') : address;
 
 /** `192.0.2.1`, `192.0.2.1:4711`, `[2001:db8::1]:4711`: proxies write all of these. */
 function hopAddress(text: string): string | undefined {

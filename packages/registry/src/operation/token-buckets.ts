@@ -17,6 +17,9 @@ interface Bucket {
   atMs: number;
 }
 
+/** What is lost where a bucket fills up by fractions. */
+const ROUNDING = 1e-9;
+
 /** A bucket of tokens for each client, of which those that asked last are remembered. */
 export class TokenBuckets {
   readonly #rate: Rate;
@@ -45,8 +48,8 @@ export class TokenBuckets {
     const atMs = this.#now();
     const before = this.#buckets.get(client) ?? { tokens: rate.requests, atMs };
     const tokens = Math.min(rate.requests, before.tokens + (atMs - before.atMs) * perMs);
-    const admitted = tokens >= 1;
-    const left = admitted ? tokens - 1 : tokens;
+    const admitted = tokens >= 1 - ROUNDING;
+    const left = admitted ? Math.max(0, tokens - 1) : tokens;
     this.#keep(client, { tokens: left, atMs });
     return { rate, remaining: Math.floor(left), retryMs: admitted ? undefined : (1 - tokens) / perMs };
   }

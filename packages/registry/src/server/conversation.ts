@@ -6,6 +6,7 @@ import { EVERYBODY } from '../access/access.ts';
 import type { Identity } from '../access/access.ts';
 import type { RegistryErrorCode } from '../errors.ts';
 import { clientAddress } from '../operation/address.ts';
+import { directlySentBytes } from './direct-send.ts';
 import type { EventOrigin, RequestRecord } from './events.ts';
 
 /** What web servers write down for a client that went away. */
@@ -29,9 +30,9 @@ interface Traffic {
   readonly writtenBytes: number;
 }
 
-const trafficOf = ({ bytesRead, bytesWritten }: Socket): Traffic => ({
-  readBytes: bytesRead,
-  writtenBytes: bytesWritten,
+const trafficOf = (socket: Socket): Traffic => ({
+  readBytes: socket.bytesRead,
+  writtenBytes: socket.bytesWritten + directlySentBytes(socket),
 });
 
 /** What is counted already: the first bytes of a request have been read when it begins. */
@@ -97,6 +98,7 @@ export class Conversation {
       route: this.route,
       name: this.name,
       status: response.headersSent ? response.statusCode : WENT_AWAY,
+      complete: response.writableFinished,
       errorCode: this.errorCode,
       durationMs: performance.now() - this.#begun,
       ...this.#traffic(),

@@ -59,6 +59,8 @@ export interface RequestRecord extends EventOrigin {
   readonly name: string | undefined;
   /** 499 when the client went away before there was an answer. */
   readonly status: number;
+  /** Whether all of the answer left; a client that goes away in the middle of one has had its status. */
+  readonly complete: boolean;
   readonly errorCode: RegistryErrorCode | undefined;
   readonly durationMs: number;
   /** Bytes of the socket since its request before: headers too. */
