@@ -62,7 +62,7 @@ describe('accounts and rules over the wire', () => {
       rules: [
         { repositories: ['team/**'], groups: ['team'], actions: ['pull', 'push', 'delete'] },
         { repositories: ['team/open'], accounts: ['*'], actions: ['pull'] },
-        { repositories: ['public/**'], anonymous: true, actions: ['pull'] },
+        { repositories: ['public/**'], accounts: ['*'], actions: ['pull'] },
         { repositories: ['public/**'], accounts: ['alice'], actions: ['push'] },
       ],
     });
@@ -85,8 +85,8 @@ describe('accounts and rules over the wire', () => {
   });
 
   test.each([
-    ['nobody', undefined, 'public/app', 200],
-    ['nobody', undefined, 'team/open', 401],
+    ['nobody', undefined, 'public/app', 401],
+    ['bob', bob, 'public/app', 200],
     ['alice', alice, 'team/secret', 200],
     ['bob', bob, 'team/open', 200],
     ['bob', bob, 'team/secret', 403],
@@ -139,7 +139,6 @@ describe('accounts and rules over the wire', () => {
       const { repositories } = (await answer.json()) as { readonly repositories: unknown };
       return [repositories, answer.headers.get('link')];
     };
-    expect(await list(undefined, '')).toEqual([['public/app'], null]);
     expect(await list(bob, '?n=2')).toEqual([['public/app', 'team/open'], null]);
     expect(await list(bob, '?n=1')).toEqual([['public/app'], '</v2/_catalog?n=1&last=public%2Fapp>; rel="next"']);
     expect(await list(bob, '?n=1&last=public%2Fapp')).toEqual([['team/open'], null]);
@@ -207,7 +206,7 @@ describe('passwords', () => {
     const htpasswdFile = join(dir, 'slow');
     // About a second each.
     await writeFile(htpasswdFile, `alice:${hashSync('secret', 12)}\n`);
-    const access = { accounts: { htpasswdFile }, anonymous: ['pull'] } as const;
+    const access = { accounts: { htpasswdFile } };
     await using server = await serveRegistry({ listen: '127.0.0.1:0', rootDir: join(dir, 'root'), access });
     const status = (password: string): Promise<number> =>
       statusOf(`${server.url}/v2/`, { authorization: basic('alice', password) });

@@ -4,7 +4,7 @@ import { Agent, request } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { connect } from 'node:tls';
+import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -46,6 +46,8 @@ const serve = (options: Partial<ServeOptions>): Promise<RegistryServer> =>
     ...options,
   });
 
+type PeerSocket = Pick<TLSSocket, 'getPeerCertificate'>;
+
 interface Asked {
   readonly client?: TestCertificate | undefined;
   readonly authorization?: string;
@@ -73,7 +75,7 @@ const ask = (url: string, { client, authorization, path = '/v2/', agent }: Asked
       },
       (answer) => {
         const chunks: Buffer[] = [];
-        const serial = (answer.socket as ReturnType<typeof connect>).getPeerCertificate().serialNumber;
+        const serial = (answer.socket as unknown as PeerSocket).getPeerCertificate().serialNumber;
         answer.on('data', (chunk: Buffer) => chunks.push(chunk));
         answer.on('end', () =>
           resolve({
@@ -123,7 +125,8 @@ describe('TLS', () => {
     await using server = await serve({ tls: files });
     const first = (await ask(server.url)).serial;
 
-    await writeFile(files.certFile, 'nonsense');
+    await writeFile(join(dir, 'nonsense'), 'nonsense');
+    await install(files.certFile, join(dir, 'nonsense'));
     while (failures.length === 0) await sleep(10);
     expect(failures).toEqual([expect.objectContaining({ code: 'CONFIG_FILE_INVALID', path: files.certFile })]);
     expect((await ask(server.url)).serial).toBe(first);

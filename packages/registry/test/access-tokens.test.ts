@@ -6,7 +6,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { blobFromBytes, composeArtifact, isImageError, openRegistryClient, pushArtifact } from '@tsc/image';
 import { hashSync } from 'bcryptjs';
 import { exportJWK, SignJWT } from 'jose';
 
@@ -372,36 +371,5 @@ describe('a forged token', () => {
     expect(
       await statusOf(manifest('team/secret'), { authorization: bearer(await sign({ claims: { sub: 'eve' } })) }),
     ).toBe(403);
-  });
-});
-
-describe('our client', () => {
-  test('pushes, mounts, lists and pulls with tokens, and is told what it may not', async () => {
-    const credentialFor = (username: string, password: string) => ({
-      credentialFor: () => Promise.resolve({ username, password }),
-    });
-    const blobs = [blobFromBytes(Buffer.from('hello'), 'text/plain')];
-    const artifact = composeArtifact({ artifactType: 'text/example', blobs });
-    await using client = openRegistryClient({ credentials: credentialFor('alice', 'wonderland') });
-    const { domain } = server;
-    await client.verifyCredential(domain, { username: 'alice', password: 'wonderland' });
-    for await (const _event of pushArtifact(client, `${domain}/team/ours:v1`, artifact));
-    const repository = client.repository(`${domain}/team/ours`);
-    expect(await Array.fromAsync(repository.tags())).toEqual(['v1']);
-    expect(await Array.fromAsync(client.repositories(domain))).toContain('team/ours');
-
-    await using other = openRegistryClient({ credentials: credentialFor('bob', 'builder') });
-    expect(await Array.fromAsync(other.repositories(domain))).not.toContain('team/ours');
-    const refusal = await Array.fromAsync(other.repository(`${domain}/team/ours`).tags()).catch(
-      (error: unknown) => error,
-    );
-    expect(isImageError(refusal) && refusal.code).toBe('REGISTRY_UNAUTHORIZED');
-    const wrong = await other
-      .verifyCredential(domain, { username: 'bob', password: 'x' })
-      .catch((error: unknown) => error);
-    expect(isImageError(wrong) && wrong.code).toBe('REGISTRY_UNAUTHORIZED');
-
-    await using anonymous = openRegistryClient();
-    expect(await Array.fromAsync(anonymous.repository(`${domain}/public/app`).tags())).toEqual(['v1']);
   });
 });

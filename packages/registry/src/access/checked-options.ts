@@ -94,13 +94,18 @@ export function checkAccessOptions(value: unknown): AccessOptions {
   const twice = issuers.find(({ issuer }, index) => issuers.findIndex((other) => other.issuer === issuer) < index);
   if (twice !== undefined) clash('access.oidc', `${twice.issuer} is there twice`);
   const { accounts, clientCertificates, tokens: server, anonymous = [], rules = [] } = options;
-  const somebody = accounts ?? clientCertificates ?? delegatedTokens ?? issuers[0];
-  if (somebody === undefined) {
-    if (server !== undefined)
-      clash('access.tokens', 'nobody could get a token: add accounts, oidc or clientCertificates');
-    if (anonymous.length === 0 && !rules.some((entry) => entry.anonymous === true)) {
-      clash('access', 'nobody is let in: add accounts, oidc, clientCertificates or anonymous');
-    }
+  const open = anonymous.length > 0 || rules.some((entry) => entry.anonymous === true);
+  const withPassword = accounts ?? issuers[0];
+  const somebody = withPassword ?? clientCertificates ?? delegatedTokens;
+  if (somebody === undefined && server !== undefined) {
+    clash('access.tokens', 'nobody could get a token: add accounts, oidc or clientCertificates');
+  }
+  if (somebody === undefined && !open) {
+    clash('access', 'nobody is let in: add accounts, oidc, clientCertificates or anonymous');
+  }
+  if (open && withPassword !== undefined && server === undefined) {
+    // Clients send a password when /v2/ turns them away, and never without one: only a token can be had by both.
+    clash('access.anonymous', 'clients with and without password need tokens to be told apart: add access.tokens: {}');
   }
   return options;
 }

@@ -89,7 +89,7 @@ async function fetchJson(url: URL): Promise<Readonly<Record<string, unknown>>> {
   if (!response.ok || response.body === null) throw new Error(`${url.href} answers ${String(response.status)}`);
   const chunks: Uint8Array[] = [];
   let bytes = 0;
-  for await (const chunk of response.body) {
+  for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
     bytes += chunk.byteLength;
     if (bytes > DOCUMENT_MAX_BYTES) throw new Error(`${url.href} is too long`);
     chunks.push(chunk);

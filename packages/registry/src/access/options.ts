@@ -79,7 +79,10 @@ export interface ClientCertificateOptions {
 /** Who is let in by what, and what they may do: plain data. */
 export interface AccessOptions {
   readonly accounts?: AccountOptions | undefined;
-  /** Default: no tokens; clients send their password with each request. */
+  /**
+   * Default: no tokens; clients send their password with each request. They are needed where anonymous clients are let in
+   * beside those with passwords: Docker's can't do both otherwise.
+   */
   readonly tokens?: TokenOptions | undefined;
   readonly delegatedTokens?: DelegatedTokenOptions | undefined;
   readonly oidc?: readonly OidcOptions[] | undefined;

@@ -150,6 +150,7 @@ describe('options', () => {
     [{}, 'access: nobody is let in: add accounts, oidc, clientCertificates or anonymous'],
     [{ rules: [rule] }, 'nobody is let in'],
     [{ tokens: {}, anonymous: ['pull'] }, 'access.tokens: nobody could get a token'],
+    [{ accounts, anonymous: ['pull'] }, 'access.anonymous: clients with and without password need tokens'],
     [{ account: accounts }, 'access.account: want one of accounts, tokens'],
     [{ accounts: { htpasswdFile: '' } }, 'access.accounts.htpasswdFile: want a text, not ""'],
     [{ accounts: {} }, 'access.accounts.htpasswdFile: want a text, not undefined'],

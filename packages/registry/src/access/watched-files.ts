@@ -40,10 +40,14 @@ export async function watchFiles<T>(
 ): Promise<Watched<T>> {
   let seen = await fingerprint(paths);
   let current = await make();
+  let settling: string | undefined;
   let looking = false;
   const look = async (): Promise<void> => {
     const now = await fingerprint(paths);
-    if (now === seen) return;
+    // Files are taken when they have stood still from one look to the next: half a list of accounts is one too.
+    const settled = now === settling;
+    settling = now;
+    if (now === seen || !settled) return;
     // First, so that a change while we read is the next one, and a bad file is complained about once.
     seen = now;
     current = await make();

@@ -22,7 +22,10 @@ export function makeDrain(handler: RequestListener): Drain {
   const running = new Set<ServerResponse>();
   let closing: Server | undefined;
   const take = (request: IncomingMessage, response: ServerResponse): void => {
-    if (closing !== undefined) return turnAway(request, response);
+    if (closing !== undefined) {
+      turnAway(request, response);
+      return;
+    }
     running.add(response);
     response.once('close', () => {
       running.delete(response);

@@ -69,7 +69,7 @@ function checked<T>(path: string, option: string, make: () => T): T {
   try {
     return make();
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = Error.isError(cause) ? cause.message : String(cause);
     throw new RegistryConfigError('CONFIG_FILE_INVALID', `${path}: ${why}`, { option: `tls.${option}`, path, cause });
   }
 }
