@@ -43,6 +43,7 @@ export async function statBlob(exchange: Exchange, { name, digest }: BlobTarget)
 /** end-2, GET */
 export async function readBlob(exchange: Exchange, { name, digest }: BlobTarget): Promise<void> {
   const { storage, signal } = exchange;
+  if (await redirect(exchange, { name, digest })) return;
   const blob = await storage.openBlob(name, digest, { signal });
   let taken = false;
   try {
@@ -66,6 +67,15 @@ export async function readBlob(exchange: Exchange, { name, digest }: BlobTarget)
   } finally {
     if (!taken) await blob.close();
   }
+}
+
+/** Sends the client to where it can have the bytes without us, for now. Whether it does is not ours to tell as a pull. */
+async function redirect(exchange: Exchange, { name, digest }: BlobTarget): Promise<boolean> {
+  if (isKnown(exchange, digest)) return false;
+  const url = await exchange.storage.blobUrl(name, digest, { signal: exchange.signal });
+  if (url === undefined) return false;
+  sendEmpty(exchange, 307, { Location: url.href, 'Docker-Content-Digest': digest, 'Cache-Control': 'no-store' });
+  return true;
 }
 
 function wantedRange({ request }: Exchange, digest: Digest, { sizeBytes }: OpenBlob): ByteRange | undefined {
