@@ -15,6 +15,7 @@ const anyRange = 'it adds chunks in the order of their arrival, whatever Content
 const referrers = 'it knows neither subject nor referrers';
 const tagDeletion = 'it deletes manifests only, and takes a tag for a wrong digest';
 const canonical = 'it keeps the sha256 of everything, and names that';
+const conditions = 'it ignores the conditions of a push';
 const accept = 'it finds an OCI manifest only for an Accept that names its type';
 
 /** What Debian's registry (2.8) does otherwise, by the id of the case. */
@@ -90,6 +91,21 @@ const differences: Readonly<Record<string, string>> = {
   'manifest-put-tags': 'it ignores tag=, which came after it',
   'content-tags-many': 'it ignores tag=, which came after it',
   'content-delete-twice': tagDeletion,
+  'delete-if-match': tagDeletion,
+  'delete-if-match-any': tagDeletion,
+  'delete-if-match-several': tagDeletion,
+  'delete-if-match-other': tagDeletion,
+  'delete-if-match-weak': tagDeletion,
+  'delete-if-none-match': tagDeletion,
+  'delete-if-none-match-any': tagDeletion,
+  'delete-if-none-match-other': tagDeletion,
+  'push-if-match-other': conditions,
+  'push-if-match-weak': conditions,
+  'push-if-none-match': conditions,
+  'push-if-none-match-any': conditions,
+  'push-if-match-new': conditions,
+  'push-if-none-match-race': conditions,
+  'push-if-match-race': conditions,
   'subject-header': referrers,
   'subject-missing': referrers,
   'referrers-list': referrers,

@@ -10,6 +10,7 @@ import { sendBytes, sendEmpty } from './answer.ts';
 import type { Headers } from './answer.ts';
 import { isKnown } from './blobs.ts';
 import type { Exchange } from './context.ts';
+import { isOnlyNew, whenWanted } from './preconditions.ts';
 import { readWhole } from './request-body.ts';
 
 /** How many blobs of a manifest are looked for at once. */
@@ -77,14 +78,16 @@ export async function writeManifest(exchange: Exchange, { name, reference, tags 
   const { mediaType, subject } = document;
   const referrer = subject === undefined ? undefined : referrerOf(document, digest, bytes.byteLength);
   const allTags = reference.type === 'tag' ? [reference.tag] : tags;
-  const immutableTags = new Set(allTags.filter((tag) => policy.isImmutable(name, tag)));
+  const onlyNew = isOnlyNew(exchange);
+  const immutableTags = new Set(allTags.filter((tag) => onlyNew || policy.isImmutable(name, tag)));
   const manifest = { mediaType, bytes, digest, tags: allTags, immutableTags, subject, referrer };
-  await storage.writeManifest(name, manifest, { signal });
+  await whenWanted(exchange, { name, reference }, () => storage.writeManifest(name, manifest, { signal }));
   const sizeBytes = bytes.byteLength;
   exchange.emit({ type: 'push', object: 'manifest', name, digest, mediaType, sizeBytes, tags: allTags });
   sendEmpty(exchange, 201, {
     Location: `/v2/${name}/manifests/${digest}`,
     'Docker-Content-Digest': digest,
+    ETag: `"${digest}"`,
     ...(subject === undefined ? {} : { 'OCI-Subject': subject }),
     ...(tags.length === 0 ? {} : { 'OCI-Tag': tags.join(', ') }),
   });
@@ -146,11 +149,13 @@ export async function deleteManifest(exchange: Exchange, { name, reference }: Ma
   const { storage, policy, signal } = exchange;
   await checkDeletable(storage, policy, { name, reference, signal });
   if (reference.type === 'tag') {
-    await storage.deleteTag(name, reference.tag, { signal });
-    exchange.emit({ type: 'delete', object: 'tag', name, tag: reference.tag });
+    const { tag } = reference;
+    await whenWanted(exchange, { name, reference }, () => storage.deleteTag(name, tag, { signal }));
+    exchange.emit({ type: 'delete', object: 'tag', name, tag });
   } else {
-    await storage.deleteManifest(name, reference.digest, { signal });
-    exchange.emit({ type: 'delete', object: 'manifest', name, digest: reference.digest });
+    const { digest } = reference;
+    await whenWanted(exchange, { name, reference }, () => storage.deleteManifest(name, digest, { signal }));
+    exchange.emit({ type: 'delete', object: 'manifest', name, digest });
   }
   sendEmpty(exchange, 202);
 }

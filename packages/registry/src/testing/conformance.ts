@@ -6,6 +6,7 @@ import { listCases } from './list-cases.ts';
 import { manifestCases } from './manifest-cases.ts';
 import { manifestPushCases } from './manifest-push-cases.ts';
 import { namingCases } from './naming-cases.ts';
+import { preconditionCases } from './precondition-cases.ts';
 import { referrerCases } from './referrer-cases.ts';
 import { referrerListCases } from './referrer-list-cases.ts';
 import { uploadCases } from './upload-cases.ts';
@@ -26,6 +27,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...manifestCases,
   ...manifestPushCases,
   ...contentCases,
+  ...preconditionCases,
   ...referrerCases,
   ...referrerListCases,
 ];
