@@ -1,4 +1,4 @@
-import { constants, createReadStream, fstatSync } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync } from 'node:fs';
 import { copyFile, link, open, rename, stat, unlink, utimes } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -11,7 +11,6 @@ import type { BlobInfo, OpenBlob } from '../storage.ts';
 import {
   errnoOf,
   inDir,
-  closeFile,
   linkFresh,
   lookInMemory,
   statIfThere,
@@ -100,7 +99,10 @@ function openDescriptor(fd: number): OpenBlob {
     sizeBytes,
     fd,
     stream: (range) => createReadStream('', { fd, autoClose: true, ...readOptions(sizeBytes, range) }),
-    close: () => closeFile(fd),
+    close: () => {
+      closeSync(fd);
+      return Promise.resolve();
+    },
   };
 }
 

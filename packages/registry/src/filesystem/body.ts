@@ -6,10 +6,6 @@ import { writeWhole } from './durable.ts';
 
 /** What may wait for the disk while more arrives; a sender is held back beyond. */
 const QUEUE_BYTES = 1024 * 1024;
-/** Less than this waits a moment for more, as each write costs the same. */
-const BATCH_BYTES = 256 * 1024;
-const BATCH_MS = 20;
-
 const writeMany = promisify(writev) as (
   fd: number,
   chunks: readonly Uint8Array[],
@@ -54,31 +50,21 @@ export async function writeBody(fd: number, start: number, options: BodyOptions)
     }
     writing = undefined;
   };
-  const begin = (): void => {
-    if (writing !== undefined) return;
-    writing = drain();
-    // Its failure is met at the next await of it below, which may be later than now.
-    writing.catch(() => undefined);
-  };
-
-  let timer: NodeJS.Timeout | undefined;
   try {
     for await (const chunk of body) {
       signal?.throwIfAborted();
       queue.push(chunk);
       queuedBytes += chunk.byteLength;
-      if (queuedBytes >= BATCH_BYTES) begin();
-      else
-        timer ??= setTimeout(() => {
-          timer = undefined;
-          begin();
-        }, BATCH_MS);
+      // At once, while the bytes that are hashed are still in the processor's cache.
+      if (writing === undefined) {
+        writing = drain();
+        // Its failure is met at the next await of it below, which may be later than now.
+        writing.catch(() => undefined);
+      }
       if (queuedBytes >= QUEUE_BYTES) await writing;
     }
   } finally {
-    clearTimeout(timer);
     await writing;
-    await drain();
   }
   return position;
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { close, closeSync, fdatasync, fstatSync, fsync, open, openSync, write } from 'node:fs';
+import { closeSync, fdatasync, fstatSync, fsync, open, openSync, write } from 'node:fs';
 import type { Stats } from 'node:fs';
 import { link, mkdir, readFile, rename, stat, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
@@ -67,7 +67,6 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
 
 /** Calls on descriptors, without the objects that `node:fs/promises` makes for each. */
 export const openFile = promisify(open) as (path: string, flags: string, mode?: number) => Promise<number>;
-export const closeFile: (fd: number) => Promise<void> = promisify(close);
 /** Makes the bytes of a file, and its length, survive power loss. */
 export const syncFile: (fd: number) => Promise<void> = promisify(fdatasync);
 const syncNames: (fd: number) => Promise<void> = promisify(fsync);
@@ -184,7 +183,7 @@ export async function prepareFile(rootDir: string, { path, bytes }: NewFile): Pr
       await writeWhole(fd, typeof bytes === 'string' ? Buffer.from(bytes) : bytes, 0);
       await syncFile(fd);
     } finally {
-      await closeFile(fd);
+      closeSync(fd);
     }
   } catch (error) {
     await discard();

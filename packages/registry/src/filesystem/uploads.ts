@@ -1,6 +1,6 @@
 import { createHash, randomUUID } from 'node:crypto';
 import type { Hash } from 'node:crypto';
-import { constants, createReadStream, fstatSync } from 'node:fs';
+import { closeSync, constants, createReadStream, fstatSync } from 'node:fs';
 import { copyFile, mkdir, readdir, rename, rm, rmdir, stat, unlink, utimes } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,7 +10,7 @@ import type { Algorithm, Digest } from '../names.ts';
 import { checkChunkFollows, formatReceived } from '../ranges.ts';
 import type { StorageCall, Upload, UploadChunk } from '../storage.ts';
 import { writeBody } from './body.ts';
-import { closeFile, errnoOf, openFile, unlessMissing } from './durable.ts';
+import { errnoOf, openFile, unlessMissing } from './durable.ts';
 import { splitDigest, uploadDir, uploadsDir } from './layout.ts';
 
 /** How many uploads' hashes are remembered between two requests; the others are read again at their end. */
@@ -77,7 +77,7 @@ export class Uploads {
     const id = `${algorithm}-${randomUUID()}`;
     const dir = uploadDir(this.#rootDir, { name, id });
     await mkdir(dir);
-    await closeFile(await openFile(join(dir, FREE), 'wx'));
+    closeSync(await openFile(join(dir, FREE), 'wx'));
     return id;
   }
 
@@ -144,7 +144,7 @@ export class Uploads {
   async finish(claim: Claim): Promise<void> {
     const dir = uploadDir(this.#rootDir, claim.upload);
     this.#progress.delete(dir);
-    await closeFile(claim.fd);
+    closeSync(claim.fd);
     // An empty directory is no upload any more.
     await unlessMissing(unlink(claim.path));
     try {
@@ -157,7 +157,7 @@ export class Uploads {
 
   /** Lets others write. Nothing happens when the claim was lost: then the file is no longer ours. */
   async release(claim: Claim): Promise<void> {
-    await closeFile(claim.fd);
+    closeSync(claim.fd);
     const dir = uploadDir(this.#rootDir, claim.upload);
     const lost = (await unlessMissing(rename(claim.path, join(dir, FREE)).then(() => true))) === undefined;
     if (lost) this.#progress.delete(dir);
