@@ -43,7 +43,7 @@ describe('tokens of an OpenID Connect issuer', () => {
   beforeEach(async () => {
     failures.length = 0;
     issuer = await TestIssuer.open();
-    server = await serve({ oidc: [options()], tokens: {}, rules });
+    server = await serve({ oidc: [options()], tokens: { keyFile: join(dir, 'token.key') }, rules });
   });
   afterEach(async () => {
     await server.close();

@@ -183,6 +183,12 @@ describe('the token server', () => {
     expect((await post({ grant_type: 'x'.repeat(70_000) })).status).toBe(413);
   });
 
+  test('promises nothing for weeks with a key that ends with the process', async () => {
+    await using passing = await serve({ accounts, tokens: {} });
+    const answer = await send(`${passing.url}/token?offline_token=true`, { authorization: alice });
+    expect(await answer.json()).not.toHaveProperty('refresh_token');
+  });
+
   test('a refresh token ends with its password', async () => {
     const htpasswdFile = join(dir, 'changing');
     const write = (password: string): Promise<void> => writeFile(htpasswdFile, `carol:${hashSync(password, 4)}\n`);

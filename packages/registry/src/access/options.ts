@@ -27,7 +27,7 @@ export interface TokenOptions {
   readonly issuer?: string | undefined;
   /**
    * An EC key on P-256 in PEM that several processes may share, made when it isn't there. Without it, the key is made at
-   * start, and dies with the process.
+   * start and dies with the process, and there are no refresh tokens.
    */
   readonly keyFile?: string | undefined;
   /** The URL of `/token`, where clients reach it by another name or scheme than they reach `/v2/` by: behind a proxy. */

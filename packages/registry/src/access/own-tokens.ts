@@ -37,6 +37,8 @@ export class OwnTokens {
   readonly service: string;
   readonly realm: string | undefined;
   readonly lifetimeSeconds: number;
+  /** Whether tokens outlive this process, so that something can be promised for weeks. */
+  readonly lasting: boolean;
   readonly #refreshSeconds: number;
   readonly #issuer: string;
   readonly #key: TokenKey;
@@ -47,6 +49,7 @@ export class OwnTokens {
     this.#key = key;
     this.service = options.service ?? DEFAULT_SERVICE;
     this.realm = options.realm;
+    this.lasting = options.keyFile !== undefined;
     this.lifetimeSeconds = options.lifetimeSeconds ?? DEFAULT_LIFETIME_SECONDS;
     this.#refreshSeconds = options.refreshLifetimeSeconds ?? DEFAULT_REFRESH_SECONDS;
     this.#issuer = options.issuer ?? this.service;

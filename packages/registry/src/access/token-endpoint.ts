@@ -66,12 +66,15 @@ async function answer(options: TokenServerOptions, asked: Asked, oauth: boolean)
   };
 }
 
-/** Only a password is something to stand for later; tokens of issuers and certificates end by themselves. */
+/**
+ * Only a password is something to stand for later; tokens of issuers and certificates end by themselves. Docker throws its
+ * password away for one, so it gets none that would end with this process.
+ */
 async function makeRefreshToken(
   { tokens, passwords }: TokenServerOptions,
   { account }: Actor,
 ): Promise<string | undefined> {
-  const fingerprint = account === undefined ? undefined : passwords?.fingerprint(account);
+  const fingerprint = account === undefined || !tokens.lasting ? undefined : passwords?.fingerprint(account);
   return account === undefined || fingerprint === undefined ? undefined : tokens.issueRefresh({ account, fingerprint });
 }
 
