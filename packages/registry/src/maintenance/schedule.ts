@@ -41,7 +41,8 @@ export type MaintenanceReport =
   | { readonly job: 'garbage'; readonly durationMs: number; readonly report: GarbageReport }
   | { readonly job: 'scrub'; readonly durationMs: number; readonly report: ScrubReport };
 
-type Outcome = MaintenanceReport extends infer R ? (R extends unknown ? Omit<R, 'durationMs'> : never) : never;
+type WithoutDuration<R> = R extends unknown ? Omit<R, 'durationMs'> : never;
+type Outcome = WithoutDuration<MaintenanceReport>;
 
 interface Job {
   readonly job: MaintenanceJob;
@@ -89,13 +90,14 @@ async function runJob(
   { onReport, onFailure }: MaintenanceOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  if (signal.aborted) return;
+  const isEnding = (): boolean => signal.aborted;
+  if (isEnding()) return;
   const begun = performance.now();
   try {
     const outcome = await run(signal);
     onReport?.({ ...outcome, durationMs: performance.now() - begun });
   } catch (failure) {
-    if (!signal.aborted) onFailure?.(failure, job);
+    if (!isEnding()) onFailure?.(failure, job);
   }
 }
 

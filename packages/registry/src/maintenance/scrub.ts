@@ -1,5 +1,4 @@
 import { isRegistryError } from '../errors.ts';
-import { mentionedDigests } from '../mentions.ts';
 import { parseManifestDocument } from '../manifest-document.ts';
 import type { Digest } from '../names.ts';
 import type { ManifestEntry, RegistryStorage, StorageCall, TagEntry } from '../storage.ts';
@@ -144,8 +143,7 @@ class Scrub {
     try {
       const { bytes, mediaType } = await this.#storage.readManifest(name, digest, this.#call);
       const { blobs, members } = parseManifestDocument(bytes, mediaType);
-      const mentioned = new Set(mentionedDigests(bytes));
-      return [...new Set([...blobs, ...members])].filter((needed) => mentioned.has(needed));
+      return [...new Set([...blobs, ...members])];
     } catch (error) {
       if (isRegistryError(error)) return [];
       throw error;
