@@ -13,6 +13,11 @@ export type {
   OpenAccessOptions,
   TokenOptions,
 } from './access/options.ts';
+export { checkConfiguration } from './configuration/configuration.ts';
+export type { Periodic, RegistryConfiguration, StorageConfiguration } from './configuration/configuration.ts';
+export { readConfiguration } from './configuration/file.ts';
+export { openConfiguredStorage, runRegistry } from './configuration/service.ts';
+export type { ServiceNote, ServiceOptions } from './configuration/service.ts';
 export { errorBody, isRegistryConfigError, isRegistryError, RegistryConfigError, RegistryError } from './errors.ts';
 export type {
   ErrorBody,

@@ -1,21 +1,13 @@
-import { createHash } from 'node:crypto';
-
-import { DOCKER_MANIFEST_LIST, OCI_INDEX, parseIndex, parseManifest } from '@tsc/image';
+import { DOCKER_MANIFEST, DOCKER_MANIFEST_LIST, OCI_INDEX, OCI_MANIFEST, parseIndex, parseManifest } from '@tsc/image';
 import type { Descriptor, FetchedManifest, Index } from '@tsc/image';
 
 import { parseManifestDocument } from '../manifest-document.ts';
-import type { Algorithm, Digest } from '../names.ts';
+import type { Digest } from '../names.ts';
 import type { NewManifest, Referrer, StoredManifest } from '../storage.ts';
 
-export const algorithmOf = (digest: Digest): Algorithm => (digest.startsWith('sha512:') ? 'sha512' : 'sha256');
-
-/** Whether bytes are those that a digest names. */
-export const hasDigest = (bytes: Uint8Array, digest: Digest): boolean => {
-  const algorithm = algorithmOf(digest);
-  return digest === `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}`;
-};
-
 export const isIndex = (mediaType: string): boolean => mediaType === OCI_INDEX || mediaType === DOCKER_MANIFEST_LIST;
+
+export const isManifest = (mediaType: string): boolean => mediaType === OCI_MANIFEST || mediaType === DOCKER_MANIFEST;
 
 /**
  * A manifest in the words of storages.

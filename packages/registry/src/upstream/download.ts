@@ -42,6 +42,7 @@ export class Download {
   readonly #first = Promise.withResolvers<undefined>();
   #readers = 0;
   #isDone = false;
+  #hasFailed = false;
 
   private constructor(options: DownloadOptions, spool: Spool) {
     this.#options = options;
@@ -55,9 +56,9 @@ export class Download {
     return new Download(options, await Spool.open(options.spoolDir));
   }
 
-  /** Whether it can be joined: one that was given up can't. */
+  /** Whether it was given up or has failed, and can't be joined any more. */
   get isStopped(): boolean {
-    return this.#stopping.signal.aborted;
+    return this.#hasFailed || this.#stopping.signal.aborted;
   }
 
   /** Gives it up, whoever reads. */
@@ -166,8 +167,9 @@ export class Download {
       this.#spool.publish(sizeBytes);
       this.#first.resolve(undefined);
     } catch (cause) {
-      this.#spool.fail(cause);
       if (this.#spool.writtenBytes > 0 && !this.isStopped) onBroken(cause);
+      this.#hasFailed = true;
+      this.#spool.fail(cause);
       this.#first.reject(cause);
       throw cause;
     }

@@ -7,6 +7,13 @@ import type { ByteRange } from '../ranges.ts';
 
 /** What is read from the file at once. */
 const READ_BYTES = 256 * 1024;
+/** What stays in memory of what was written last, for those who keep up. */
+const RECENT_BYTES = 1024 * 1024;
+
+interface Piece {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
 
 /**
  * Bytes that one writes while many read them, each from where it likes and as fast as it likes. They are in a file that has
@@ -18,6 +25,8 @@ export class Spool {
   #holders = 1;
   #writtenBytes = 0;
   #readableBytes = 0;
+  readonly #recent: Piece[] = [];
+  #recentBytes = 0;
   #failure: { readonly cause: unknown } | undefined;
   #changed = Promise.withResolvers<undefined>();
 
@@ -47,14 +56,18 @@ export class Spool {
     if (this.#holders === 0) await this.#handle.close();
   }
 
-  /** Appends bytes, which nobody can read yet. */
+  /** Appends bytes, which nobody can read yet, and which nobody may change any more. */
   async write(chunk: Uint8Array): Promise<void> {
+    const offset = this.#writtenBytes;
     for (let done = 0; done < chunk.byteLength;) {
       const left = chunk.byteLength - done;
       const { bytesWritten } = await this.#handle.write(chunk, done, left, this.#writtenBytes);
       done += bytesWritten;
       this.#writtenBytes += bytesWritten;
     }
+    this.#recent.push({ offset, bytes: chunk });
+    this.#recentBytes += chunk.byteLength;
+    while (this.#recentBytes > RECENT_BYTES) this.#recentBytes -= this.#recent.shift()?.bytes.byteLength ?? Infinity;
   }
 
   /** Lets everybody read so far. */
@@ -75,7 +88,10 @@ export class Spool {
     if (at > last) return undefined;
     while (this.#failure === undefined && this.#readableBytes <= at) await this.#changed.promise;
     if (this.#failure !== undefined) throw this.#failure.cause;
-    const length = Math.min(this.#readableBytes, last + 1, at + READ_BYTES) - at;
+    const end = Math.min(this.#readableBytes, last + 1);
+    const recent = this.#recentAt(at, end);
+    if (recent !== undefined) return recent;
+    const length = Math.min(end, at + READ_BYTES) - at;
     this.hold();
     try {
       const { buffer, bytesRead } = await this.#handle.read(Buffer.allocUnsafe(length), 0, length, at);
@@ -93,6 +109,15 @@ export class Spool {
       at += chunk.byteLength;
       yield chunk;
     }
+  }
+
+  /** What follows on `at`, out of memory. */
+  #recentAt(at: number, end: number): Buffer | undefined {
+    const piece = this.#recent.findLast(({ offset }) => offset <= at);
+    if (piece === undefined) return undefined;
+    const { buffer, byteOffset, byteLength } = piece.bytes;
+    const bytes = Buffer.from(buffer, byteOffset, byteLength).subarray(at - piece.offset, end - piece.offset);
+    return bytes.byteLength === 0 ? undefined : bytes;
   }
 
   #wake(): void {
