@@ -227,6 +227,13 @@ describe('the page of many', () => {
     expect(second).not.toContain('rel="next"');
     expect(textsOf((await get(`${server.url}/ui/?q=R59`)).text)).toContain('r59/app');
     expect(textsOf((await get(`${server.url}/ui/?q=none`)).text)).toContain('No repository matches.');
+    expect(textsOf((await get(`${server.url}/ui/?q=app&after=r57/app`)).text)).toEqual(
+      expect.arrayContaining(['r58/app', 'r59/app']),
+    );
+    for (const after of ['../../etc', '\0', 'r'.repeat(5000), 'r10/app/x']) {
+      expect((await get(`${server.url}/ui/?after=${encodeURIComponent(after)}`)).status).toBe(200);
+    }
+    expect(server.failures).toEqual([]);
   });
 });
 

@@ -1,8 +1,10 @@
 import { isRegistryError } from '../errors.ts';
 import type { Digest } from '../names.ts';
+import type { Page } from '../pagination.ts';
 import type { RegistryStorage, TagEntry } from '../storage.ts';
 import { viewConfig, viewManifest } from './document.ts';
 import type { ConfigView, Descriptor, ManifestDocumentView } from './document.ts';
+import { KeptReadings } from './kept-readings.ts';
 import { RecentMap } from './recent-map.ts';
 
 /** What a list shows of a manifest. */
@@ -27,22 +29,20 @@ const CONFIG_TYPES: ReadonlySet<string> = new Set([
 ]);
 const SUMMARIES_MAX = 20_000;
 const LISTS_MAX = 50;
-const LIST_AGE_MS = 5000;
 /** A repository with more has only so many of them on its pages. */
 export const TAGS_MAX = 50_000;
 const MEMBERS_MAX = 64;
 const AT_ONCE = 8;
 
-interface TagList {
-  readonly entries: Promise<readonly TagEntry[]>;
-  readonly atMs: number;
-}
+/** Names that a search looks through at once. */
+export const NAMES_MAX = 20_000;
 
 /** Reads for the page what a storage has. Manifests never change under their digest, so what is known of one stays true. */
 export class Catalogue {
   readonly #storage: RegistryStorage;
   readonly #summaries = new RecentMap<Promise<Summary>>(SUMMARIES_MAX);
-  readonly #lists = new RecentMap<TagList>(LISTS_MAX);
+  readonly #tags = new KeptReadings(LISTS_MAX, (name) => this.#readTags(name));
+  readonly #names = new KeptReadings(1, () => this.#storage.listRepositories({ limit: NAMES_MAX, after: undefined }));
 
   constructor(storage: RegistryStorage) {
     this.#storage = storage;
@@ -102,15 +102,14 @@ export class Catalogue {
     return stored && sizeOf(viewManifest(stored.bytes));
   }
 
-  /** Tags of a repository, in no order; at most {@link TAGS_MAX}. They may be a few seconds old. */
-  async tags(name: string): Promise<readonly TagEntry[]> {
-    const nowMs = performance.now();
-    const known = this.#lists.get(name);
-    if (known !== undefined && nowMs - known.atMs < LIST_AGE_MS) return known.entries;
-    const entries = this.#readTags(name);
-    this.#lists.set(name, { entries, atMs: nowMs });
-    entries.catch(() => this.#lists.delete(name));
-    return entries;
+  /** Tags of a repository, in no order; at most {@link TAGS_MAX}. They may be some seconds old. */
+  tags(name: string): Promise<readonly TagEntry[]> {
+    return this.#tags.get(name);
+  }
+
+  /** The first {@link NAMES_MAX} repositories, as old as that. */
+  names(): Promise<Page<string>> {
+    return this.#names.get('');
   }
 
   async #readTags(name: string): Promise<readonly TagEntry[]> {

@@ -94,7 +94,7 @@ async function pageOf(
   const { request, identity, signal } = exchange;
   const place = parsePlace(path);
   if (place === undefined) throw new RegistryError('NAME_UNKNOWN', 'no such page', { status: 404 });
-  if (place.type === 'repositories') return repositoriesPage({ storage, identity, query, signal });
+  if (place.type === 'repositories') return repositoriesPage({ storage, catalogue, identity, query, signal });
   if (place.type === 'sign-in') {
     if (identity.account === undefined && site.signIn) throw askForPassword();
     return undefined;

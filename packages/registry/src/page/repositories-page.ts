@@ -1,6 +1,9 @@
 import type { Identity } from '../access/access.ts';
+import { compareBytes } from '../pagination.ts';
+import type { Page } from '../pagination.ts';
 import type { RegistryStorage } from '../storage.ts';
-import { eachOf, unlessUnknown } from './catalogue.ts';
+import { eachOf, NAMES_MAX, unlessUnknown } from './catalogue.ts';
+import type { Catalogue } from './catalogue.ts';
 import { plural } from './format.ts';
 import { html, NOTHING } from './html.ts';
 import type { Html } from './html.ts';
@@ -9,9 +12,9 @@ import { HOME, repositoryPath } from './place.ts';
 import { searchForm } from './search-form.ts';
 
 const ROWS = 50;
-const SCAN_PAGE = 1000;
-/** Names that one request looks at for matches; its page leads on to the others. */
-const SCAN_MAX = 20_000;
+/** Storage begins each page of a list anew, so they grow. */
+const LIST_FIRST = 100;
+const LIST_FASTER = 10;
 const TAGS_SHOWN = 99;
 
 interface Found {
@@ -22,17 +25,19 @@ interface Found {
 
 export interface RepositoriesQuery {
   readonly storage: RegistryStorage;
+  readonly catalogue: Catalogue;
   readonly identity: Identity;
   readonly query: URLSearchParams;
   readonly signal: AbortSignal;
 }
 
-async function find({ storage, identity, query, signal }: RepositoriesQuery): Promise<Found> {
+async function find(asked: RepositoriesQuery): Promise<Found> {
+  const { identity, query } = asked;
   const wanted = (query.get('q') ?? '').trim().toLowerCase();
   const names: string[] = [];
   let after = query.get('after') ?? undefined;
-  for (let scanned = 0; scanned < SCAN_MAX; scanned += SCAN_PAGE) {
-    const { entries, next } = await storage.listRepositories({ limit: SCAN_PAGE, after }, { signal });
+  for (let scanned = 0, limit = LIST_FIRST; scanned < NAMES_MAX; limit = Math.min(limit * LIST_FASTER, NAMES_MAX)) {
+    const { entries, next } = await (wanted === '' ? list(asked, limit, after) : listMany(asked, after));
     for (const name of entries) {
       if (!name.includes(wanted) || !identity.mayPull(name)) continue;
       if (names.length === ROWS) return { names, next: names.at(-1) };
@@ -40,8 +45,20 @@ async function find({ storage, identity, query, signal }: RepositoriesQuery): Pr
     }
     if (next === undefined) return { names, next: undefined };
     after = next;
+    scanned += entries.length;
   }
   return { names, next: after };
+}
+
+const list = ({ storage, signal }: RepositoriesQuery, limit: number, after?: string): Promise<Page<string>> =>
+  storage.listRepositories({ limit, after }, { signal });
+
+/** What a search goes on through: what an earlier one has read, as far as that goes. */
+async function listMany(asked: RepositoriesQuery, after?: string): Promise<Page<string>> {
+  const { entries, next } = await asked.catalogue.names();
+  if (after === undefined) return { entries, next };
+  if (next !== undefined && compareBytes(after, next) >= 0) return list(asked, NAMES_MAX, after);
+  return { entries: entries.filter((name) => compareBytes(name, after) > 0), next };
 }
 
 async function row({ storage, signal }: RepositoriesQuery, name: string): Promise<Html> {
