@@ -132,6 +132,7 @@ const differences: Readonly<Record<string, string>> = {
   'referrers-bad-sha256:a': referrers,
   'referrers-bad-v1': referrers,
   'referrers-bad-md5:0000': referrers,
+  'referrers-tag-schema': referrers,
   'referrers-pages': referrers,
 };
 

@@ -206,6 +206,22 @@ export const referrerListCases: readonly ConformanceCase[] = [
     run: async (target) => wantError(await list(target, target.freshName(), bad), 400, 'DIGEST_INVALID'),
   })),
   {
+    id: 'referrers-tag-schema',
+    section: 'Enabling the Referrers API',
+    level: 'MUST',
+    title: 'what a client keeps by the tag schema too is a tag like any other, and its referrers are listed once',
+    run: async (target) => {
+      const name = target.freshName();
+      const { digest } = await refer(target, name);
+      const tag = missing.replace(':', '-');
+      const manifests = [{ mediaType: MANIFEST, digest, size: 4, artifactType: 'application/vnd.example.a' }];
+      await target.pushManifest(name, tag, { schemaVersion: 2, mediaType: INDEX, manifests });
+      deepEqual(digestsOf(await list(target, name, missing)), [digest]);
+      const headers = { Accept: INDEX };
+      deepEqual(digestsOf(await target.send('GET', `/v2/${name}/manifests/${tag}`, { headers })), [digest]);
+    },
+  },
+  {
     id: 'referrers-pages',
     section: REFERRERS,
     level: 'MUST',
