@@ -51,6 +51,22 @@ export function makeCertificate(dir: string, name: string, options: CertificateO
   return files;
 }
 
+/** The list of certificates that an authority has taken back. */
+export function makeRevocationList(
+  dir: string,
+  authority: TestCertificate,
+  revoked: readonly TestCertificate[],
+): string {
+  const [config, index, list] = ['crl.conf', 'crl.index', 'revoked.crl'].map((file) => join(dir, file));
+  if (config === undefined || index === undefined || list === undefined) throw new Error('unreachable');
+  writeFileSync(index, '');
+  writeFileSync(config, `[ca]\ndefault_ca=it\n[it]\ndatabase=${index}\ndefault_md=sha256\ndefault_crl_days=30\n`);
+  const ca = ['ca', '-config', config, '-cert', authority.certFile, '-keyfile', authority.keyFile];
+  for (const { certFile } of revoked) openssl(...ca, '-revoke', certFile);
+  openssl(...ca, '-gencrl', '-out', list);
+  return list;
+}
+
 export const read = ({ keyFile, certFile }: TestCertificate): { readonly key: Buffer; readonly cert: Buffer } => ({
   key: readFileSync(keyFile),
   cert: readFileSync(certFile),

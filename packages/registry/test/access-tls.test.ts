@@ -13,7 +13,7 @@ import { hashSync } from 'bcryptjs';
 
 import { isRegistryConfigError, serveRegistry } from '../src/index.ts';
 import type { AccessOptions, RegistryServer, ServeOptions, TlsOptions } from '../src/index.ts';
-import { makeAuthority, makeCertificate, read } from './access-certificates.ts';
+import { makeAuthority, makeCertificate, makeRevocationList, read } from './access-certificates.ts';
 import type { TestCertificate } from './access-certificates.ts';
 import { basic } from './access-steps.ts';
 
@@ -112,6 +112,13 @@ describe('TLS', () => {
     await using server = await serve({ tls: pair });
     await expect(fetch(server.url.replace('https', 'http'))).rejects.toThrow();
     expect((await ask(server.url)).status).toBe(200);
+  });
+
+  test('the oldest version can be the newest', async () => {
+    await using server = await serve({ tls: { ...pair, minVersion: 'TLSv1.3' } });
+    const curl = ['-sS', '--cacert', authority.certFile, `${server.url}/v2/`];
+    expect((await run('curl', curl)).stdout).toBe('{}');
+    await expect(run('curl', ['--tls-max', '1.2', ...curl])).rejects.toThrow();
   });
 
   test('a new pair is taken when the files change, and a bad one is complained about, and not used', async () => {
@@ -229,6 +236,16 @@ describe('client certificates', () => {
     expect([await status(), await status()]).toEqual([404, 404]);
     await copyFile(makeAuthority(dir, 'successor').certFile, clientCaFile);
     for (let tries = 0; (await status()) !== 403; tries += 1) expect(tries).toBeLessThan(1000);
+  });
+
+  test('that were taken back are for nobody', async () => {
+    const [alice, gone] = [client('alice', '/CN=alice'), client('gone', '/CN=alice')];
+    const clientCrlFile = makeRevocationList(dir, authority, [gone]);
+    const access = { accounts, clientCertificates: {}, rules };
+    await using server = await serve({ tls: { ...tls('optional'), clientCrlFile }, access });
+    expect((await ask(server.url, { client: alice, path })).status).toBe(404);
+    const answer = await ask(server.url, { client: gone, path });
+    expect([answer.status, answer.body]).toEqual([401, expect.stringContaining('CERT_REVOKED')]);
   });
 
   test('are of no use without TLS that asks for them', async () => {
