@@ -171,6 +171,14 @@ export const commandGroups: Readonly<Record<string, CommandGroup>> = {
   registry: {
     summary: 'Serve and look after registries',
     verbs: {
+      copy: {
+        summary: 'Copy images between registries, for all platforms and with what refers to them',
+        load: () => import('./commands/registry-copy.ts'),
+      },
+      gc: {
+        summary: 'Give back the room of what no manifest needs',
+        load: () => import('./commands/registry-gc.ts'),
+      },
       ls: {
         summary: 'List the repositories of a registry, or the tags of a repository',
         load: () => import('./commands/registry-ls.ts'),
@@ -179,6 +187,11 @@ export const commandGroups: Readonly<Record<string, CommandGroup>> = {
         summary: 'Remove tags, or manifests with all their tags, from a registry',
         load: () => import('./commands/registry-rm.ts'),
       },
+      scrub: {
+        summary: 'Read everything that a registry has stored, and compare it with its digests',
+        load: () => import('./commands/registry-scrub.ts'),
+      },
+      serve: { summary: 'Serve a registry', load: () => import('./commands/registry-serve.ts') },
     },
   },
   system: {

@@ -41,7 +41,8 @@ const STORAGE_AGE_MS = 3_600_000;
  * createRegistry({ ...metrics, storage, endpoints: [metricsEndpoint(metrics)] });
  */
 export async function openMetrics(options: MetricsOptions = {}): Promise<Metrics> {
-  const { Counter, Gauge, Histogram, Registry } = await import('prom-client');
+  // CommonJS, whose names a bundler leaves to the default export.
+  const { Counter, Gauge, Histogram, Registry } = (await import('prom-client')).default;
   const register = new Registry();
   const requests = new RequestCounters({ Counter, Gauge, Histogram, register });
   const { storage, storageAgeMs = STORAGE_AGE_MS, onFailure } = options;

@@ -37,7 +37,8 @@ interface Hook {
  * createRegistry({ storage, onEvent: webhooks.onEvent });
  */
 export async function openWebhooks(targets: readonly WebhookTarget[], options: WebhookOptions = {}): Promise<Webhooks> {
-  const { Agent, request } = await import('undici');
+  // CommonJS, whose names a bundler leaves to the default export.
+  const { Agent, request } = (await import('undici')).default;
   const source = { addr: options.sourceName ?? hostname(), instanceID: randomUUID() };
   // Everything is looked at before anything is begun.
   const plans = targets.map((target) => ({ target, address: parseTarget(target), wants: filterOf(target) }));

@@ -16,7 +16,7 @@ import type { Endpoint } from './endpoint.ts';
 import { checkGuards, parseListen } from './listen.ts';
 import type { ListenAddress } from './listen.ts';
 import { createRegistry } from './registry.ts';
-import type { RegistryOptions } from './registry.ts';
+import type { Registry, RegistryOptions } from './registry.ts';
 import { checkTls, watchTls } from './tls.ts';
 import type { TlsOptions } from './tls.ts';
 
@@ -39,6 +39,8 @@ export interface ServeOptions extends Omit<RegistryOptions, 'storage' | 'access'
   readonly tls?: TlsOptions | undefined;
   /** Allows plain HTTP beyond loopback: something else keeps passwords and contents from being read on their way. */
   readonly plainHttp?: boolean | undefined;
+  /** Stands before every request. Default: nothing does. */
+  readonly wrap?: ((handler: Registry['handler']) => Registry['handler']) | undefined;
   /** Forgets an upload that nothing arrived for since. Default: a day. */
   readonly uploadMaxAgeMs?: number | undefined;
   /** More connections are closed at once. Default: no limit. */
@@ -83,7 +85,8 @@ export async function serveRegistry(options: ServeOptions): Promise<RegistryServ
   const storage = await openStorage(options);
   const guarded = await openAccess(options, undo);
   const registry = createRegistry({ ...options, ...guarded, storage });
-  const drain = makeDrain(registry.handler);
+  const { wrap = (handler) => handler } = options;
+  const drain = makeDrain(wrap(registry.handler));
   const server = await makeServer(options, undo);
   server.on('request', drain.handler);
   server.listen(address.port, address.address);

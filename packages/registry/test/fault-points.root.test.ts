@@ -1,0 +1,124 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+
+import { expect, test } from '@jest/globals';
+
+import { describeRoot, testDir } from '../../../test/root.ts';
+import { openFileSystemStorage } from '../src/index.ts';
+import { scenarios } from './fault-scenarios.ts';
+import type { Fact } from './fault-scenarios.ts';
+import { programEnvironment } from './program.ts';
+import { expectFacts, expectNoOrphans, expectWhole } from './store-check.ts';
+
+/** The calls that change a file system; data that isn't synced yet is nobody's. */
+const CALLS = [
+  ...['openat', 'fsync', 'fdatasync', 'ftruncate', 'copy_file_range', 'utimensat'],
+  ...['rename', 'renameat', 'renameat2', 'link', 'linkat', 'unlink', 'unlinkat', 'mkdir', 'mkdirat', 'rmdir'],
+];
+
+/** The `count`th of some call of the kernel that a scenario makes, where it is killed before that has any effect. */
+interface Step {
+  readonly call: string;
+  readonly count: number;
+}
+
+/** What a scenario says of itself. */
+interface Stage {
+  readonly type: 'ready' | 'done';
+}
+
+const isStage = (said: Fact | Stage): said is Stage => said.type === 'ready' || said.type === 'done';
+
+interface Broken {
+  /** False when it ended by itself: it has fewer steps. */
+  readonly killed: boolean;
+  readonly acknowledged: readonly Fact[];
+}
+
+interface Place {
+  readonly rootDir: string;
+  readonly cacheDir: string;
+}
+
+/** Runs a scenario under strace, which does with it what its words say. */
+async function runTraced({ rootDir, cacheDir }: Place, name: string, words: readonly string[]): Promise<Broken> {
+  const program = join(import.meta.dirname, 'fault-program.ts');
+  // One thread for files, so that their calls have an order, and are counted together.
+  const env = { ...programEnvironment(cacheDir), UV_THREADPOOL_SIZE: '1' };
+  const child = spawn(process.execPath, [program, rootDir, name], { stdio: ['pipe', 'pipe', 'inherit'], env });
+  const exited = once(child, 'exit');
+  const acknowledged: Fact[] = [];
+  let traced: Promise<unknown> | undefined;
+  for await (const line of createInterface(child.stdout)) {
+    const said = JSON.parse(line) as Fact | Stage;
+    if (said.type === 'ready') {
+      const tracer = spawn('strace', ['-f', ...words, '-p', String(child.pid)], {
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+      traced = once(tracer, 'exit');
+      // It says so when it is attached.
+      await once(tracer.stderr, 'data');
+      tracer.stderr.resume();
+      child.stdin.end('go');
+    } else if (!isStage(said)) acknowledged.push(said);
+  }
+  const [, signal] = (await exited) as [number | null, string | null];
+  await traced;
+  return { killed: signal === 'SIGKILL', acknowledged };
+}
+
+const breakOff = (place: Place, name: string, { call, count }: Step): Promise<Broken> =>
+  runTraced(place, name, ['-o', '/dev/null', '-e', `inject=${call}:signal=KILL:when=${String(count)}`]);
+
+/** All steps of a scenario, from one run to its end. */
+async function stepsOf(place: Place, name: string): Promise<readonly Step[]> {
+  const log = `${place.rootDir}.log`;
+  await runTraced(place, name, ['-o', log, '-e', `trace=${CALLS.join(',')}`]);
+  const counts = new Map<string, number>();
+  const steps: Step[] = [];
+  for (const [line, call = ''] of (await readFile(log, 'utf8')).matchAll(/^\d+ +(\w+)\(.*$/gm)) {
+    const count = (counts.get(call) ?? 0) + 1;
+    counts.set(call, count);
+    // Opening what is there changes nothing, and is still counted.
+    if (call !== 'openat' || line.includes('O_CREAT')) steps.push({ call, count });
+  }
+  return steps;
+}
+
+/** A tag that is moved, or goes away, is no longer what was said of it before. */
+function lastWord(facts: readonly Fact[]): readonly Fact[] {
+  const keyOf = (fact: Fact): string =>
+    fact.type === 'tag' || fact.type === 'no-tag' ? `${fact.name}:${fact.tag}` : JSON.stringify(fact);
+  return [...new Map(facts.map((fact) => [keyOf(fact), fact])).values()];
+}
+
+describeRoot('a storage that is killed before any of its steps', () => {
+  test.each(Object.entries(scenarios))(
+    '%s',
+    async (name, { act }) => {
+      await using dir = await mkdtempDisposable(join(testDir, 'faults-'));
+      const cacheDir = join(dir.path, 'cache');
+      const steps = await stepsOf({ rootDir: join(dir.path, 'whole'), cacheDir }, name);
+      expect(steps.length).toBeGreaterThan(10);
+      for (const [at, step] of steps.entries()) {
+        const rootDir = join(dir.path, String(at));
+        const broken = await breakOff({ rootDir, cacheDir }, name, step);
+        await using storage = await openFileSystemStorage(rootDir);
+        const known = lastWord(broken.acknowledged);
+        await expectFacts(storage, known);
+        await expectWhole(storage);
+        // What was broken off can be done again, and then all of it holds.
+        const again: Fact[] = [];
+        await act(storage, (...facts) => again.push(...facts));
+        await expectFacts(storage, lastWord([...known, ...again]));
+        await expectWhole(storage);
+        await expectNoOrphans(storage, rootDir);
+        await expectFacts(storage, lastWord([...known, ...again]));
+      }
+    },
+    600_000,
+  );
+});
