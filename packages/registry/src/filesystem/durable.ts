@@ -201,6 +201,16 @@ export async function prepareFile(rootDir: string, { path, bytes }: NewFile): Pr
   return { publish, discard };
 }
 
+/** Prepares several at once, or none. */
+export async function prepareFiles(rootDir: string, files: readonly NewFile[]): Promise<readonly PreparedFile[]> {
+  const ends = await Promise.allSettled(files.map((file) => prepareFile(rootDir, file)));
+  const failed = ends.find((end) => end.status === 'rejected');
+  const prepared = ends.flatMap((end) => (end.status === 'fulfilled' ? [end.value] : []));
+  if (failed === undefined) return prepared;
+  await Promise.all(prepared.map((file) => file.discard()));
+  throw failed.reason;
+}
+
 /** Gives a file a second name. @returns false when that name is taken */
 export async function linkFresh(from: string, to: string): Promise<boolean> {
   try {

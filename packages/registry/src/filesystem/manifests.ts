@@ -6,7 +6,7 @@ import { isDigest, isTag } from '../names.ts';
 import type { Digest } from '../names.ts';
 import { compareBytes } from '../pagination.ts';
 import type { ManifestInfo, NewManifest, Referrer, StoredManifest } from '../storage.ts';
-import { makeDurableDir, readIfThere, replaceFile, statIfThere, syncDir, unlessMissing } from './durable.ts';
+import { prepareFiles, readIfThere, replaceFile, statIfThere, syncDir, unlessMissing } from './durable.ts';
 import {
   digestOfFileName,
   manifestFile,
@@ -16,7 +16,7 @@ import {
   tagFile,
   tagsDir,
 } from './layout.ts';
-import { makeTag, moveTag, readTag, removeTagIf, tagDenied } from './tags.ts';
+import { makeTag, readTag, removeTagIf, tagDenied } from './tags.ts';
 
 /** How many small files are read at once. */
 const AT_ONCE = 16;
@@ -81,8 +81,7 @@ export async function writeRecord(rootDir: string, name: string, manifest: NewMa
     const path = referrerFile(rootDir, name, { subject, digest });
     await replaceFile(rootDir, { path, bytes: formatReferrer(referrer) });
   }
-  await replaceFile(rootDir, { path: manifestFile(rootDir, name, digest), bytes: formatRecord(manifest) });
-  await writeTags(rootDir, name, manifest);
+  await writeWithTags(rootDir, name, manifest);
   if (await hasRecord(rootDir, { name, digest })) return;
   // Somebody deleted it meanwhile, and may have looked for its tags before they were there.
   await removeTagsOf(rootDir, { name, digest });
@@ -97,14 +96,27 @@ async function checkTags(rootDir: string, name: string, { digest, immutableTags 
 }
 
 /**
- * Immutable tags go first, so that who loses a race for one has moved no other, and in order, so that who loses one of
- * several has made none that the winner wants too. One that is made stays: somebody may count on it already.
+ * All files are on the disk before the first is seen. Immutable tags go before others, so that who loses a race for one has
+ * moved no other, and in order, so that who loses one of several has made none that the winner wants too. One that is made
+ * stays: somebody may count on it already.
  */
-async function writeTags(rootDir: string, name: string, { digest, tags, immutableTags }: NewManifest): Promise<void> {
+async function writeWithTags(rootDir: string, name: string, manifest: NewManifest): Promise<void> {
+  const { digest, tags, immutableTags } = manifest;
   const immutable = [...new Set(tags)].filter((tag) => immutableTags?.has(tag) === true).sort(compareBytes);
-  for (const tag of immutable) await makeTag(rootDir, { name, tag }, digest);
-  const others = tags.filter((tag) => !immutable.includes(tag));
-  await Promise.all(others.map((tag) => moveTag(rootDir, { name, tag }, digest)));
+  const others = [...new Set(tags)].filter((tag) => !immutable.includes(tag));
+  const files = await prepareFiles(rootDir, [
+    { path: manifestFile(rootDir, name, digest), bytes: formatRecord(manifest) },
+    ...others.map((tag) => ({ path: tagFile(rootDir, name, tag), bytes: digest })),
+  ]);
+  const [record, ...moved] = files;
+  try {
+    await record?.publish();
+    for (const tag of immutable) await makeTag(rootDir, { name, tag }, digest);
+    await Promise.all(moved.map((file) => file.publish()));
+  } catch (error) {
+    await Promise.all(files.map((file) => file.discard()));
+    throw error;
+  }
 }
 
 /**
@@ -155,11 +167,6 @@ export const readTags = async (rootDir: string, name: string): Promise<readonly 
 /** A repository is there from its first manifest on, also when it has none any more. */
 export const hasRepository = async (rootDir: string, name: string): Promise<boolean> =>
   (await unlessMissing(stat(manifestsDir(rootDir, name)))) !== undefined;
-
-/** Makes the place for a repository's manifests and tags. */
-export async function makeRepository(rootDir: string, name: string): Promise<void> {
-  await makeDurableDir(manifestsDir(rootDir, name));
-}
 
 /** Digests of a repository's manifests, in no order. */
 export async function* manifestDigests(rootDir: string, name: string): AsyncGenerator<Digest> {

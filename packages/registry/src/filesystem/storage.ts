@@ -13,7 +13,6 @@ import { Contents, listBlobs, listManifests, listTagEntries } from './inventory.
 import { blobsDir, repositoriesDir, temporaryDir, uploadsDir } from './layout.ts';
 import {
   hasRepository,
-  makeRepository,
   readRecord,
   readReferrers,
   readTags,
@@ -101,10 +100,7 @@ export async function openFileSystemStorage(
     deleteBlob: (name, digest) => removeLink(rootDir, { name, digest }),
     statManifest: (name, digest) => statRecord(rootDir, { name, digest }),
     readManifest: (name, digest) => readRecord(rootDir, { name, digest }),
-    writeManifest: async (name, manifest) => {
-      await makeRepository(rootDir, name);
-      await writeRecord(rootDir, name, manifest);
-    },
+    writeManifest: (name, manifest) => writeRecord(rootDir, name, manifest),
     deleteManifest: (name, digest) => removeRecord(rootDir, { name, digest }),
     listReferrers: (name, digest) => readReferrers(rootDir, name, digest),
     resolveTag: (name, tag) => resolveTag(rootDir, name, tag),

@@ -5,7 +5,7 @@ import { RegistryError } from '../errors.ts';
 import { isDigest } from '../names.ts';
 import type { Digest } from '../names.ts';
 import { putBack } from './aside.ts';
-import { linkFresh, readIfThere, replaceFile, syncDir, temporaryFile, unlessMissing } from './durable.ts';
+import { linkFresh, readIfThere, syncDir, temporaryFile, unlessMissing } from './durable.ts';
 import { tagFile } from './layout.ts';
 
 export interface TagKey {
@@ -25,10 +25,6 @@ const parseTag = (text: string | undefined): Digest | undefined =>
 /** What a tag names; undefined for none, and for one whose file is damaged. */
 export const readTag = async (rootDir: string, { name, tag }: TagKey): Promise<Digest | undefined> =>
   parseTag((await readIfThere(tagFile(rootDir, name, tag)))?.toString('latin1'));
-
-/** Makes or moves a tag. */
-export const moveTag = (rootDir: string, { name, tag }: TagKey, digest: Digest): Promise<void> =>
-  replaceFile(rootDir, { path: tagFile(rootDir, name, tag), bytes: digest });
 
 /**
  * Makes a tag that is never moved: of several at once, one makes it, by the second name of a file.

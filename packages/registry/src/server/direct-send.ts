@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { closeSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 
+import { errnoOf } from '../filesystem/durable.ts';
 import type { ByteRange } from '../ranges.ts';
 import { systemCalls } from '../system.ts';
 import type { Stall } from './stall.ts';
@@ -57,7 +59,12 @@ export async function sendDirectly(response: ServerResponse, send: DirectSend): 
   // One that Node can't close while a thread writes to it: its number would be another connection's then.
   const fd = system.fcntl(socketFd, system.F_DUPFD_CLOEXEC, 0);
   const cut = (): void => {
-    system.shutdown(fd, system.SHUT_RDWR);
+    try {
+      system.shutdown(fd, system.SHUT_RDWR);
+    } catch (error) {
+      // The reader was faster.
+      if (errnoOf(error) !== 'ENOTCONN') throw error;
+    }
   };
   const cuts = [signal, stall.signal];
   try {
@@ -73,6 +80,9 @@ export async function sendDirectly(response: ServerResponse, send: DirectSend): 
     await system.sendFileInThread(fd, send.fd, { offset: range.first, count, onProgress });
     beside.set(socket, before + count);
   } catch (error) {
+    // Nothing can follow half a body. When this throws, everybody can see that the connection is gone.
+    response.destroy();
+    if (!response.closed) await once(response, 'close');
     signal.throwIfAborted();
     stall.signal.throwIfAborted();
     throw error;
