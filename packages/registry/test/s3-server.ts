@@ -116,7 +116,7 @@ export async function startS3Server(): Promise<S3Server> {
     throw new Error(`the S3 server did not start: ${out}`, { cause: error });
   }
   const endpoint = `http://127.0.0.1:${String(port)}`;
-  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials });
+  const client = new S3Client({ endpoint, region: 'us-east-1', forcePathStyle: true, credentials: { ...credentials } });
   const createBucket = async (): Promise<S3StorageOptions> => {
     const bucket = `test-${randomUUID()}`;
     await client.send(new CreateBucketCommand({ Bucket: bucket }));

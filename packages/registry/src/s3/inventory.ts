@@ -19,7 +19,7 @@ export async function* listTagEntries(bucket: Bucket, name: string, call?: Stora
   const prefix = tagsPrefix(name);
   for await (const { key, modifiedMs } of bucket.list(prefix, call)) {
     const tag = key.slice(prefix.length);
-    const digest = await readTag(bucket, name, tag, call);
+    const digest = await readTag(bucket, { name, tag }, call);
     if (digest !== undefined) yield { tag, digest, updatedAtMs: modifiedMs };
   }
 }

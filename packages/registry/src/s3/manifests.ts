@@ -96,15 +96,18 @@ async function storeManifest(bucket: Bucket, name: string, manifest: NewManifest
   throw manifestUnknown(digest);
 }
 
-export interface TagOfManifest {
+export interface TagKey {
   readonly name: string;
   readonly tag: string;
+}
+
+export interface TagOfManifest extends TagKey {
   readonly digest: Digest;
 }
 
 /** @throws {@link RegistryError} `DENIED`: the tag names another manifest */
 export async function checkTag(bucket: Bucket, { name, tag, digest }: TagOfManifest): Promise<void> {
-  const found = await readTag(bucket, name, tag);
+  const found = await readTag(bucket, { name, tag });
   if (found === undefined || found === digest) return;
   throw new RegistryError('DENIED', `the tag ${tag} is immutable`, { detail: { tag, digest: found } });
 }
@@ -123,17 +126,12 @@ async function removeTagsOf(bucket: Bucket, manifest: BlobKey): Promise<void> {
   const tags: string[] = [];
   for await (const { key } of bucket.list(prefix)) tags.push(key.slice(prefix.length));
   await forEach(tags, async (tag) => {
-    if ((await readTag(bucket, manifest.name, tag)) === manifest.digest)
+    if ((await readTag(bucket, { name: manifest.name, tag })) === manifest.digest)
       await bucket.remove(tagKey(manifest.name, tag));
   });
 }
 
-export async function readTag(
-  bucket: Bucket,
-  name: string,
-  tag: string,
-  call?: StorageCall,
-): Promise<Digest | undefined> {
+export async function readTag(bucket: Bucket, { name, tag }: TagKey, call?: StorageCall): Promise<Digest | undefined> {
   const text = (await bucket.read(tagKey(name, tag), call))?.bytes.toString() ?? '';
   return isDigest(text) ? text : undefined;
 }

@@ -75,7 +75,8 @@ async function* missedManifests(
 async function isTagged(bucket: Bucket, manifest: BlobKey): Promise<boolean> {
   const prefix = taggedOfManifestPrefix(manifest);
   for await (const { key } of bucket.list(prefix)) {
-    if ((await readTag(bucket, manifest.name, key.slice(prefix.length))) === manifest.digest) return true;
+    if ((await readTag(bucket, { name: manifest.name, tag: key.slice(prefix.length) })) === manifest.digest)
+      return true;
   }
   return false;
 }

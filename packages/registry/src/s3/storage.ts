@@ -81,22 +81,7 @@ export async function openS3Storage(options: S3StorageOptions): Promise<Registry
   if (!Number.isSafeInteger(partBytes) || partBytes < PART_MIN_BYTES) {
     throw new RangeError(`partBytes is ${String(partBytes)}: a part has at least ${String(PART_MIN_BYTES)}`);
   }
-  const client = new S3Client(clientConfig(options, options.endpoint));
-  const signer = new S3Client(clientConfig(options, options.redirectEndpoint ?? options.endpoint));
-  const close = (): void => {
-    client.destroy();
-    signer.destroy();
-  };
-  const prefix = (options.prefix ?? '').replace(/(?<=[^/])$/, '/');
-  const bucket = new Bucket({ client, signer, bucket: options.bucket, prefix });
-  let conditional: boolean;
-  try {
-    conditional = await prepare(bucket);
-  } catch (error) {
-    close();
-    const why = Error.isError(error) ? `${error.name}: ${error.message}` : String(error);
-    throw new Error(`cannot open the bucket ${options.bucket}: ${why}`, { cause: error });
-  }
+  const { bucket, conditional, close } = await openBucket(options);
   const uploads = new Uploads({ bucket, partBytes, conditional, takeoverMs: options.takeoverMs ?? TAKEOVER_MS });
   const asked = new Asked();
   const needs = new Needs();
@@ -125,7 +110,7 @@ export async function openS3Storage(options: S3StorageOptions): Promise<Registry
     writeManifest: (name, manifest) => writeManifest({ bucket, conditional }, name, manifest),
     deleteManifest: (name, digest) => deleteManifest(bucket, { name, digest }),
     listReferrers: (name, digest) => listReferrers(bucket, { name, digest }),
-    resolveTag: (name, tag, call) => resolveTag(bucket, name, tag, call),
+    resolveTag: (name, tag, call) => resolveTag(bucket, { name, tag }, call),
     deleteTag: (name, tag) => deleteTag(bucket, name, tag),
     listTags: (name, page, call) => listTags(bucket, name, { ...page, ...call }),
     listRepositories: (page, call) => listRepositories(bucket, { ...page, ...call }),
@@ -142,6 +127,31 @@ export async function openS3Storage(options: S3StorageOptions): Promise<Registry
       return Promise.resolve();
     },
   };
+}
+
+interface OpenedBucket {
+  readonly bucket: Bucket;
+  /** Whether the server makes an object only where none is. */
+  readonly conditional: boolean;
+  readonly close: () => void;
+}
+
+async function openBucket(options: S3StorageOptions): Promise<OpenedBucket> {
+  const client = new S3Client(clientConfig(options, options.endpoint));
+  const signer = new S3Client(clientConfig(options, options.redirectEndpoint ?? options.endpoint));
+  const close = (): void => {
+    client.destroy();
+    signer.destroy();
+  };
+  const prefix = (options.prefix ?? '').replace(/(?<=[^/])$/, '/');
+  const bucket = new Bucket({ client, signer, bucket: options.bucket, prefix });
+  try {
+    return { bucket, conditional: await prepare(bucket), close };
+  } catch (error) {
+    close();
+    const why = Error.isError(error) ? `${error.name}: ${error.message}` : String(error);
+    throw new Error(`cannot open the bucket ${options.bucket}: ${why}`, { cause: error });
+  }
 }
 
 function clientConfig(options: S3StorageOptions, endpoint: string | undefined): S3ClientConfig {

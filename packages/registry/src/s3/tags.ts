@@ -5,13 +5,14 @@ import type { StorageCall } from '../storage.ts';
 import type { Bucket } from './bucket.ts';
 import { behindRepository, END, MANIFESTS, repositoryKey, tagKey, tagsPrefix } from './layout.ts';
 import { manifestUnknown, readTag } from './manifests.ts';
+import type { TagKey } from './manifests.ts';
 
 const PAGE_MAX = 1000;
 
 /** @throws {@link RegistryError} `MANIFEST_UNKNOWN` */
-export async function resolveTag(bucket: Bucket, name: string, tag: string, call?: StorageCall): Promise<Digest> {
-  const digest = await readTag(bucket, name, tag, call);
-  if (digest === undefined) throw manifestUnknown(tag);
+export async function resolveTag(bucket: Bucket, key: TagKey, call?: StorageCall): Promise<Digest> {
+  const digest = await readTag(bucket, key, call);
+  if (digest === undefined) throw manifestUnknown(key.tag);
   return digest;
 }
 
