@@ -105,7 +105,6 @@ const differences: Readonly<Record<string, string>> = {
   'push-if-none-match-any': conditions,
   'push-if-match-new': conditions,
   'push-if-none-match-race': conditions,
-  'push-if-match-race': conditions,
   'subject-header': referrers,
   'subject-missing': referrers,
   'referrers-list': referrers,

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { MANIFEST, digestOf, withQuery } from '../testing/case.ts';
 import type { ConformanceTarget } from '../testing/case.ts';
 import { openConformanceTarget } from '../testing/conformance.ts';
-import { missing, put } from '../testing/manifest-steps.ts';
+import { bytesOf, missing, put } from '../testing/manifest-steps.ts';
 import type { RegistryOptions } from './registry.ts';
 import { serveRegistry } from './serve.ts';
 
@@ -90,6 +90,20 @@ describe('what the specification leaves to a registry', () => {
       expect(await mount(`${digest}&from=${hidden}`)).toBe(202);
       expect(await mount(digest)).toBe(202);
       expect(await mount(`${digestOf('public')}&from=shown`)).toBe(201);
+    });
+  });
+
+  test('of several who move a tag at once with If-Match, one moves it', async () => {
+    await withRegistry({}, async (target) => {
+      const name = target.freshName();
+      const { digest } = await target.pushManifest(name, 'v1', await target.image(name));
+      const headers = { 'Content-Type': MANIFEST, 'If-Match': `"${digest}"` };
+      const bodies = await Promise.all(Array.from({ length: 6 }, async () => bytesOf(await target.image(name))));
+      const answers = await Promise.all(bodies.map((body) => target.putManifest(name, 'v1', { body, headers })));
+      expect(answers.map(({ status }) => status).sort()).toEqual([201, 412, 412, 412, 412, 412]);
+      const moved = bodies[answers.findIndex(({ status }) => status === 201)] ?? '';
+      const { body } = await target.send('GET', `/v2/${name}/manifests/v1`, { headers: { Accept: MANIFEST } });
+      expect(digestOf(body)).toBe(digestOf(moved));
     });
   });
 });
