@@ -96,7 +96,13 @@ describeRoot('a cache whose upstreams or clients misbehave', () => {
     upstream.intercept = blobsBy((_request, response) => response.end(bytes));
     expect((await readBlob(server, sha256(bytes))).equals(bytes)).toBe(true);
 
-    // The same of a manifest.
+    // The same of a blob that comes at once, and of a manifest.
+    const few = randomBytes(5);
+    await seed(origin, sha256(few), few.length);
+    upstream.intercept = blobsBy((_request, response) => response.end(lie.subarray(0, 5)));
+    expect(await statusOf(server, 'manifests/1')).toBe(200);
+    await expect(readBlob(server, sha256(few))).rejects.toThrow();
+    expect(await isStored(server, sha256(few))).toBe(false);
     const other = `sha256:${'0'.repeat(64)}`;
     upstream.intercept = (request, response) => {
       if (request.url !== `/v2/app/manifests/${other}`) return false;
@@ -273,5 +279,5 @@ describeRoot('a cache whose upstreams or clients misbehave', () => {
     for await (const chunk of slow as AsyncIterable<Buffer>) seen.update(chunk);
     expect(`sha256:${seen.digest('hex')}`).toBe(digest);
     await expectNothingLeft(server);
-  });
+  }, 240_000);
 });

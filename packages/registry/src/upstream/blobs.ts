@@ -72,6 +72,7 @@ export class BlobCache {
       if (download === undefined) return await storage.openBlob(wanted.name, digest, { signal });
       // Its last reader may have gone away just now.
       if (download.isStopped) continue;
+      if (download.failure !== undefined) throw this.#refuse(wanted, digest, download.failure.cause);
       const blob = download.open();
       journal.tell(wanted, { type: 'fetched', object: 'blob', sizeBytes: blob.sizeBytes });
       return blob;
@@ -98,12 +99,20 @@ export class BlobCache {
     if (!digest.startsWith('sha256:') || this.#absent.get(`${name}@${digest}`) === true) throw unknown(digest);
   }
 
+  /** The download that is under way, or a new one; of those who come at once, the first begins it. */
   async #join(wanted: Wanted, digest: Digest): Promise<Download | undefined> {
     const key = `${wanted.name}@${digest}`;
     const running = this.#downloads.get(key);
+    if (running === undefined) return await this.#launch(wanted, digest);
     const download = await running;
-    if (running !== undefined && download?.isStopped !== true) return download;
-    if (running !== undefined && this.#downloads.get(key) !== running) return await this.#join(wanted, digest);
+    const isOver = download?.isStopped === true || download?.failure !== undefined;
+    if (!isOver) return download;
+    if (this.#downloads.get(key) === running) this.#downloads.delete(key);
+    return await this.#join(wanted, digest);
+  }
+
+  #launch(wanted: Wanted, digest: Digest): Promise<Download | undefined> {
+    const key = `${wanted.name}@${digest}`;
     const begun = this.#begin(wanted, digest);
     this.#downloads.set(key, begun);
     const forget = (): void => {
@@ -113,7 +122,7 @@ export class BlobCache {
       await started?.ended;
       forget();
     }, forget);
-    return await begun;
+    return begun;
   }
 
   async #begin(wanted: Wanted, digest: Digest): Promise<Download | undefined> {

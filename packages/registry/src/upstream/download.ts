@@ -42,7 +42,7 @@ export class Download {
   readonly #first = Promise.withResolvers<undefined>();
   #readers = 0;
   #isDone = false;
-  #hasFailed = false;
+  #failure: { readonly cause: unknown } | undefined;
 
   private constructor(options: DownloadOptions, spool: Spool) {
     this.#options = options;
@@ -56,9 +56,14 @@ export class Download {
     return new Download(options, await Spool.open(options.spoolDir));
   }
 
-  /** Whether it was given up or has failed, and can't be joined any more. */
+  /** Whether it was given up. */
   get isStopped(): boolean {
-    return this.#hasFailed || this.#stopping.signal.aborted;
+    return this.#stopping.signal.aborted;
+  }
+
+  /** Why it didn't come to its end. */
+  get failure(): { readonly cause: unknown } | undefined {
+    return this.#failure;
   }
 
   /** Gives it up, whoever reads. */
@@ -168,7 +173,7 @@ export class Download {
       this.#first.resolve(undefined);
     } catch (cause) {
       if (this.#spool.writtenBytes > 0 && !this.isStopped) onBroken(cause);
-      this.#hasFailed = true;
+      this.#failure = { cause };
       this.#spool.fail(cause);
       this.#first.reject(cause);
       throw cause;
