@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { output } from '../command.ts';
 import type { Peer } from './peers.ts';
 import { noCost, type Transfer } from './transfer.ts';
-import type { Answer, Task } from './worker.ts';
+import type { Answer, Task } from './task.ts';
 
 /** The library, in a process of its own that lives through all rounds, as a server that uses it would. */
 export interface Library extends AsyncDisposable {
@@ -15,7 +15,7 @@ export interface Library extends AsyncDisposable {
 }
 
 export function startLibrary(): Library {
-  const child = fork(join(import.meta.dirname, 'worker.ts'));
+  const child = fork(join(import.meta.dirname, 'worker.mjs'));
   const exit = once(child, 'exit');
   const ended = exit.then((): never => {
     throw new Error('the process that uses the library has ended');

@@ -30,13 +30,13 @@ export function watchPeak(pid: number): PeakMemory {
 }
 
 /** The peak of a process since it began, or since {@link resetPeak}. 0 when it has ended. */
-export function peakOf(pid: number | 'self'): number {
+export function peakOf(pid: number): number {
   const [, kilobytes = '0'] = /^VmHWM:\s+(\d+) kB$/m.exec(textOf(`/proc/${pid}/status`)) ?? [];
   return Number(kilobytes) * 1024;
 }
 
 /** @see https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
-export function resetPeak(pid: number | 'self'): void {
+export function resetPeak(pid: number): void {
   try {
     writeFileSync(`/proc/${pid}/clear_refs`, '5');
   } catch {

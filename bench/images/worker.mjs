@@ -1,24 +1,15 @@
-// Does one transfer at a time with @tsc/image, in a process of its own, whose memory and event loop are watched.
-import { createReadStream } from 'node:fs';
+// Does one transfer at a time with @tsc/image, in a process of its own, whose memory and event loop are watched. Takes each
+// Task of task.ts as a message, and sends an Answer. Plain JavaScript, because what Node loads for TypeScript is 18 MB.
+import { readFileSync, writeFileSync } from 'node:fs';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 
 import { loadArchive, openImageStore, openRegistryClient, pullImage, pushImage, unpackLayer } from '@tsc/image';
 
-import { peakOf, resetPeak } from './peak-memory.ts';
-
-export type Task =
-  | { readonly task: 'unpack'; readonly layer: string; readonly dir: string }
-  | { readonly task: 'pull'; readonly rootDir: string; readonly reference: string }
-  | { readonly task: 'push'; readonly rootDir: string; readonly source: string; readonly target: string }
-  | { readonly task: 'load'; readonly rootDir: string; readonly archive: string };
-
-export type Answer = { readonly peakBytes: number; readonly loopDelayMs: number } | { readonly failure: string };
-
 const RESOLUTION_MS = 2;
 
-async function perform(task: Task): Promise<void> {
+async function perform(task) {
   if (task.task === 'unpack') {
-    await unpackLayer(createReadStream(task.layer), task.dir);
+    await unpackLayer(task.layer, task.dir);
     return;
   }
   const store = await openImageStore({ rootDir: task.rootDir });
@@ -31,18 +22,28 @@ async function perform(task: Task): Promise<void> {
     task.task === 'pull'
       ? pullImage(store, client, task.reference)
       : pushImage(store, client, task.source, { to: task.target });
-  for await (const _event of events);
+  while ((await events.next()).done !== true);
 }
 
-async function answer(task: Task): Promise<Answer> {
-  resetPeak('self');
+/** @see https://man7.org/linux/man-pages/man5/proc_pid_clear_refs.5.html */
+function resetPeak() {
+  writeFileSync('/proc/self/clear_refs', '5');
+}
+
+function peakBytes() {
+  const [, kilobytes] = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+  return Number(kilobytes) * 1024;
+}
+
+async function answer(task) {
+  resetPeak();
   const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   delay.enable();
   try {
     await perform(task);
     // What the loop was kept from while it did the last of the work is noticed when it turns again.
     await new Promise((resolve) => setTimeout(resolve, 2 * RESOLUTION_MS));
-    return { peakBytes: peakOf('self'), loopDelayMs: Math.max(0, delay.max / 1e6 - RESOLUTION_MS) };
+    return { peakBytes: peakBytes(), loopDelayMs: Math.max(0, delay.max / 1e6 - RESOLUTION_MS) };
   } catch (error) {
     return { failure: Error.isError(error) ? error.message : String(error) };
   } finally {
@@ -50,6 +51,6 @@ async function answer(task: Task): Promise<Answer> {
   }
 }
 
-process.on('message', (task: Task) => {
+process.on('message', (task) => {
   void answer(task).then((said) => process.send?.(said));
 });

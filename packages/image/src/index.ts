@@ -73,6 +73,7 @@ export { syncFileSystem } from './layer/durable.ts';
 export {
   readLayer,
   unpackLayer,
+  type ByteSource,
   type LayerLimits,
   type ReadLayer,
   type UnpackedLayer,
@@ -141,7 +142,7 @@ export type { TarEntry, TarEntryType, TarLimits, TarSink } from './tar/entry.ts'
 export type { TarMember } from './tar/writer.ts';
 export { applyChanges } from './archive/changes.ts';
 export { packArchive, unpackArchive, type PackArchiveOptions, type UnpackArchiveOptions } from './archive/plain.ts';
-export { importImage, type ByteSource, type ImportOptions } from './archive/import.ts';
+export { importImage, type ImportOptions } from './archive/import.ts';
 export { openImageArchive, type ImageArchive, type OpenArchiveOptions } from './archive/open.ts';
 export { loadArchive, type LoadedImage, type LoadOptions } from './archive/load.ts';
 export {

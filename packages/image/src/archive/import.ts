@@ -1,10 +1,8 @@
-import { createReadStream } from 'node:fs';
-
 import type { Platform } from '../descriptor.ts';
 import { compact } from '../document.ts';
 import type { ImageConfig } from '../image-config.ts';
 import { composeImage } from '../image/image.ts';
-import type { LayerLimits } from '../layer/unpack.ts';
+import { openSource, type ByteSource, type LayerLimits } from '../layer/unpack.ts';
 import { hostPlatform } from '../platform.ts';
 import { commit } from '../store/commit.ts';
 import { Ingest } from '../store/ingest.ts';
@@ -26,12 +24,6 @@ export interface ImportOptions {
   readonly limits?: Partial<LayerLimits> | undefined;
   readonly signal?: AbortSignal | undefined;
 }
-
-/** A file on this machine, or the bytes themselves. */
-export type ByteSource = string | AsyncIterable<Uint8Array>;
-
-export const openSource = (source: ByteSource): AsyncIterable<Uint8Array> =>
-  typeof source === 'string' ? createReadStream(source) : source;
 
 /**
  * Makes an image of a root filesystem's tar archive (plain, gzip or zstd) in one pass: `docker import`. The bytes are

@@ -7,7 +7,7 @@ import { isImageLine, isIndexArtifact, type Artifact } from '../image/artifact.t
 import { openRegularFile } from '../image/file-range.ts';
 import { imageId, manifestDigest, type Image } from '../image/image.ts';
 import { artifactImage, imageMembers, isImageManifest } from '../image/read-artifact.ts';
-import { readLayer, type LayerLimits } from '../layer/unpack.ts';
+import { openSource, readLayer, type ByteSource, type LayerLimits } from '../layer/unpack.ts';
 import { readLine } from '../layout/layout-lines.ts';
 import { lineName } from '../layout/layout-name.ts';
 import { isIndexType } from '../media-types.ts';
@@ -18,7 +18,6 @@ import { storeNames, type ImageStore } from '../store/store.ts';
 import { Workspace } from '../store/workspace.ts';
 import { invalidArchive, type ArchiveFiles } from './archive-files.ts';
 import { viewArchive, type ArchiveView } from './archive-view.ts';
-import { openSource, type ByteSource } from './import.ts';
 import { Spool } from './spool.ts';
 import { indexTar } from './tar-index.ts';
 

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream';
 import { tarStream, type Ownership } from '../layer/pack.ts';
 import type { SourceMember } from '../layer/source-tree.ts';
 import { TreeWriter, type TreeWriterOptions } from '../layer/tree-writer.ts';
-import { readLayer, type UnpackOptions } from '../layer/unpack.ts';
+import { openSource, readLayer, type ByteSource, type UnpackOptions } from '../layer/unpack.ts';
 
 export interface UnpackArchiveOptions extends UnpackOptions, Omit<TreeWriterOptions, 'form'> {}
 
@@ -21,7 +21,7 @@ export interface UnpackArchiveOptions extends UnpackOptions, Omit<TreeWriterOpti
  * @remarks Privilege: as `unpackLayer`.
  */
 export const unpackArchive = async (
-  stream: AsyncIterable<Uint8Array>,
+  source: ByteSource,
   targetDir: string,
   options: UnpackArchiveOptions = {},
 ): Promise<{ readonly entries: number; readonly contentBytes: number }> => {
@@ -29,7 +29,7 @@ export const unpackArchive = async (
   const rootFd = openSync(targetDir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     await using writer = new TreeWriter(rootFd, { form: 'plain', applyRoot, owner });
-    const { contentBytes } = await readLayer(stream, writer, options);
+    const { contentBytes } = await readLayer(openSource(source), writer, options);
     await writer.finish();
     return { entries: writer.entries, contentBytes };
   } finally {

@@ -4,6 +4,7 @@ import { Readable } from 'node:stream';
 
 import { ImageError, type ImageErrorCode } from '../errors.ts';
 import { stopOnAbort, type OpenOptions } from './blob.ts';
+import { alternating, markUnshared } from './chunk-memory.ts';
 
 const READ_BYTES = 256 * 1024;
 /** A FIFO in a file's place must not keep us waiting; Windows has neither the flag nor the danger. */
@@ -18,7 +19,7 @@ export interface FileRange {
 async function* rangeBytes(handle: FileHandle, { start, size }: FileRange): AsyncGenerator<Buffer, void, void> {
   const end = start + size;
   for (let at = start; at < end;) {
-    const chunk = Buffer.allocUnsafe(Math.min(READ_BYTES, end - at));
+    const chunk = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, end - at));
     const { bytesRead } = await handle.read(chunk, 0, chunk.length, at);
     if (bytesRead === 0) return;
     at += bytesRead;
@@ -28,7 +29,7 @@ async function* rangeBytes(handle: FileHandle, { start, size }: FileRange): Asyn
 
 /** A part of an open file, or what there is of it; any number of them may be read at once. */
 export const streamRange = (handle: FileHandle, range: FileRange, { signal }: OpenOptions = {}): Readable =>
-  stopOnAbort(Readable.from(rangeBytes(handle, range), { objectMode: false }), signal);
+  stopOnAbort(markUnshared(Readable.from(rangeBytes(handle, range), { objectMode: false })), signal);
 
 /** Opens a regular file for reading; links are followed. @throws {@link ImageError} `code`: it is none */
 export const openRegularFile = async (file: string, code: ImageErrorCode = 'LAYER_INVALID'): Promise<FileHandle> => {
@@ -41,6 +42,17 @@ export const openRegularFile = async (file: string, code: ImageErrorCode = 'LAYE
     throw error;
   }
 };
+
+/** A file's bytes, or a pipe's, from the first on; a chunk is dead when the next one is asked for. */
+export async function* fileChunks(file: string): AsyncGenerator<Buffer, void, void> {
+  const handle = await open(file);
+  try {
+    // Without a position, which a pipe hasn't got.
+    yield* alternating(async (into) => (await handle.read(into, 0, into.length)).bytesRead, READ_BYTES);
+  } finally {
+    await handle.close();
+  }
+}
 
 /** A whole file, opened when the stream is first read. */
 export const streamFile = (
@@ -57,5 +69,5 @@ export const streamFile = (
       await handle.close();
     }
   }
-  return stopOnAbort(Readable.from(bytes(), { objectMode: false }), signal);
+  return stopOnAbort(markUnshared(Readable.from(bytes(), { objectMode: false })), signal);
 };

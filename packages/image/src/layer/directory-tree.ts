@@ -107,6 +107,8 @@ export class DirectoryTree implements Disposable {
   readonly #root: OpenDirectory;
   readonly #form: TreeForm;
   readonly #open = new Map<string, OpenDirectory>();
+  /** The last of them. */
+  #latest = '';
   /** Of a layer: the directories and links made here, by the keys of their places. */
   readonly #made = new Set<string>();
 
@@ -120,14 +122,17 @@ export class DirectoryTree implements Disposable {
     return this.#root;
   }
 
-  /** The directory at a path (none is the root), held for the caller; `undefined` when the path leads to none. */
-  find(parts: readonly string[]): OpenDirectory | undefined {
-    if (parts.length === 0) return this.#root.hold();
-    const path = parts.join('/');
+  /** The directory at a path (`''` is the root), held for the caller; `undefined` when the path leads to none. */
+  find(path: string): OpenDirectory | undefined {
+    if (path === '') return this.#root.hold();
     const known = this.#open.get(path);
     if (known !== undefined) {
-      this.#open.delete(path);
-      this.#open.set(path, known);
+      // The members of an archive come directory by directory.
+      if (path !== this.#latest) {
+        this.#open.delete(path);
+        this.#open.set(path, known);
+        this.#latest = path;
+      }
       return known.hold();
     }
     try {
@@ -209,6 +214,7 @@ export class DirectoryTree implements Disposable {
   #keep(path: string, fd: number): OpenDirectory {
     const directory = ownDirectory(fd);
     this.#open.set(path, directory);
+    this.#latest = path;
     if (this.#open.size > CACHED_MAX) {
       const [oldest, evicted] = this.#open.entries().next().value as [string, OpenDirectory];
       this.#open.delete(oldest);

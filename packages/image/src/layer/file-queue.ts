@@ -14,8 +14,8 @@ export const CREATE: { readonly flags: number; readonly mode: number; readonly r
 };
 
 /** A batch goes when it has this much, or as little as `IDLE_*` when the thread has nothing to do. */
-const FULL_BYTES = 1024 ** 2;
-const FULL_OPERATIONS = 2048;
+const FULL_BYTES = 512 * 1024;
+const FULL_OPERATIONS = 256;
 const IDLE_BYTES = 128 * 1024;
 const IDLE_OPERATIONS = 128;
 
@@ -34,6 +34,7 @@ class Batch {
   /** Each with the number of its first operation; the first one may have begun in an earlier batch. */
   readonly begun: { readonly file: QueuedFile; readonly first: number }[] = [];
   readonly ended: QueuedFile[] = [];
+  readonly #keys = new Set<string>();
   readonly memory: Buffer;
   /** In use of it. */
   #bytes = 0;
@@ -48,12 +49,18 @@ class Batch {
     return this.operations.operations === 0;
   }
 
-  holds(bytes: number, operations: number): boolean {
+  /** Whether any of it belongs to a file of this name. */
+  has({ key }: TreePlace): boolean {
+    return this.#keys.has(key);
+  }
+
+  isFull(bytes: number, operations: number): boolean {
     return this.#bytes + this.#otherBytes >= bytes || this.operations.operations >= operations;
   }
 
   begin(file: QueuedFile): void {
     this.begun.push({ file, first: this.operations.operations });
+    this.#keys.add(file.place.key);
     this.#otherBytes += file.entry.name.length;
   }
 
@@ -83,11 +90,11 @@ class Batch {
  */
 export class FileQueue implements AsyncDisposable {
   readonly #recover: Recover;
-  readonly #files = new Map<string, QueuedFile>();
   #filling = new Batch(Buffer.allocUnsafeSlow(FULL_BYTES));
   /** Of the batch that ran last. */
   #memory: Buffer = Buffer.allocUnsafeSlow(FULL_BYTES);
-  #running: Promise<void> | undefined;
+  /** The names on their way are the batches' own: a map that lives as long as the queue would make V8 keep all it ever held. */
+  #running: { readonly batch: Batch; readonly done: Promise<void> } | undefined;
   #current: QueuedFile | undefined;
   #failure: { readonly error: unknown } | undefined;
   /** Of a file that goes on in the next batch. */
@@ -98,14 +105,13 @@ export class FileQueue implements AsyncDisposable {
   }
 
   /** Whether a file of this name is on its way. */
-  has({ key }: TreePlace): boolean {
-    return this.#files.has(key);
+  has(place: TreePlace): boolean {
+    return this.#filling.has(place) || this.#running?.batch.has(place) === true;
   }
 
   /** Begins a file whose name is free. Then `write` and `end` belong to it. */
   begin(file: QueuedFile): void {
-    const { parent, name, key } = file.place;
-    this.#files.set(key, file);
+    const { parent, name } = file.place;
     parent.hold();
     this.#current = file;
     this.#filling.begin(file);
@@ -138,17 +144,16 @@ export class FileQueue implements AsyncDisposable {
   /** Resolves when all files that were begun are on disk, as far as they were given. */
   async settle(): Promise<void> {
     if (!this.#filling.isEmpty) await this.#submit();
-    await this.#running;
+    await this.#running?.done;
     this.#throwFailure();
   }
 
   /** Waits until nothing is written any more, then lets go of everything, finished or not. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#running;
+    await this.#running?.done;
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
-    for (const { place } of this.#files.values()) place.parent[Symbol.dispose]();
-    this.#files.clear();
+    for (const { file } of this.#filling.begun.splice(0)) file.place.parent[Symbol.dispose]();
   }
 
   #throwFailure(): void {
@@ -158,19 +163,19 @@ export class FileQueue implements AsyncDisposable {
   #advance(): Promise<void> | undefined {
     const isFull =
       this.#running === undefined
-        ? this.#filling.holds(IDLE_BYTES, IDLE_OPERATIONS)
-        : this.#filling.holds(FULL_BYTES, FULL_OPERATIONS);
+        ? this.#filling.isFull(IDLE_BYTES, IDLE_OPERATIONS)
+        : this.#filling.isFull(FULL_BYTES, FULL_OPERATIONS);
     return isFull ? this.#submit() : undefined;
   }
 
   async #submit(): Promise<void> {
-    await this.#running;
+    await this.#running?.done;
     this.#throwFailure();
     const batch = this.#filling;
     this.#filling = new Batch(this.#memory);
     this.#memory = batch.memory;
     if (this.#current !== undefined) this.#filling.begin(this.#current);
-    this.#running = this.#perform(batch);
+    this.#running = { batch, done: this.#perform(batch) };
   }
 
   /** Never rejects: a failure is thrown to whoever comes next. */
@@ -181,7 +186,6 @@ export class FileQueue implements AsyncDisposable {
       this.#failure = { error };
     }
     for (const file of batch.ended) {
-      this.#files.delete(file.place.key);
       file.place.parent[Symbol.dispose]();
     }
     this.#running = undefined;

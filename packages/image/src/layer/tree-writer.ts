@@ -21,7 +21,8 @@ import {
   type TreePlace,
 } from './directory-tree.ts';
 import { CREATE, FileQueue, type QueuedFile } from './file-queue.ts';
-import { classifyName, type LayerName } from './whiteout.ts';
+import { MemberPaths, type MemberPath } from './member-path.ts';
+import { classifyName } from './whiteout.ts';
 
 const S_IFCHR = 0o020000;
 const ID_MAX = 0xfffffffe;
@@ -35,8 +36,6 @@ export interface TreeWriterOptions {
   readonly applyRoot?: boolean | undefined;
 }
 
-const PLAIN: LayerName = { type: 'plain' };
-
 /**
  * Writes the members of an archive below a directory. In the form of a `layer`, as overlayfs wants a lower one:
  * whiteouts become devices 0:0, opaque markers become attributes. In the `plain` form names mean nothing but themselves,
@@ -49,6 +48,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
   readonly #tree: DirectoryTree;
   readonly #queue: FileQueue;
   readonly #plain: boolean;
+  readonly #paths: MemberPaths;
   readonly #options: TreeWriterOptions;
   /** Directories get their times last, when nothing is put into them any more. */
   readonly #directoryTimes = new Map<string, Times>();
@@ -59,6 +59,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     this.#tree = new DirectoryTree(rootFd, options.form);
     this.#queue = new FileQueue((file, error) => this.#recover(file, error));
     this.#plain = options.form === 'plain';
+    this.#paths = new MemberPaths(!this.#plain);
     this.#options = options;
   }
 
@@ -110,26 +111,21 @@ export class TreeWriter implements TarSink, AsyncDisposable {
 
   /** Makes what needs no waiting at once, as nearly every member is, and returns a promise of the others. */
   #place(entry: TarEntry): Promise<void> | undefined {
-    const parts = splitPath(entry.name);
-    const name = parts.at(-1);
+    const path = this.#paths.read(entry.name);
+    const { dirPath, name, meaning } = path;
     if (name === undefined) {
       this.#root(entry);
       return undefined;
     }
-    const meaning = this.#plain ? PLAIN : classifyName(parts);
     if (meaning.type === 'bookkeeping') return undefined;
-    const dirParts = parts.slice(0, -1);
-    using parent = this.#tree.find(dirParts);
+    using parent = this.#tree.find(dirPath);
     if (meaning.type === 'plain' && parent !== undefined && this.#makeNow(entry, placeIn(parent, name)))
       return undefined;
-    return this.#placeIn(dirParts, { entry, name, meaning });
+    return this.#placeIn(path, name, entry);
   }
 
-  async #placeIn(
-    dirParts: readonly string[],
-    { entry, name, meaning }: { readonly entry: TarEntry; readonly name: string; readonly meaning: LayerName },
-  ): Promise<void> {
-    using parent = await this.#directory(dirParts);
+  async #placeIn({ dirs, meaning }: MemberPath, name: string, entry: TarEntry): Promise<void> {
+    using parent = await this.#directory(dirs);
     const place = placeIn(parent, name);
     if (meaning.type === 'opaque') setOpaque(parent.fd);
     else if (meaning.type === 'whiteout') await this.#whiteout(placeIn(parent, meaning.name));
@@ -174,7 +170,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
 
   /** The directory at a path, made with its parents if it is missing. */
   async #directory(parts: readonly string[]): Promise<OpenDirectory> {
-    const found = this.#tree.find(parts);
+    const found = this.#tree.find(parts.join('/'));
     if (found !== undefined) return found;
     using parent = await this.#directory(parts.slice(0, -1));
     await this.#settle(placeIn(parent, parts.at(-1) as string));

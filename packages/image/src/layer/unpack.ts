@@ -2,12 +2,20 @@ import { closeSync, constants, openSync } from 'node:fs';
 
 import type { Digest } from '../digest.ts';
 import { ImageError } from '../errors.ts';
+import { fileChunks } from '../image/file-range.ts';
 import type { TarLimits, TarSink } from '../tar/entry.ts';
 import { TarReader } from '../tar/reader.ts';
 import { decompress, detectStream, type Compression } from './compression.ts';
 import { Meter } from './meter.ts';
 import { TreeWriter } from './tree-writer.ts';
 import { Turn } from './turn.ts';
+
+/** A file on this machine, or the bytes themselves. Of a file, less is in memory. */
+export type ByteSource = string | AsyncIterable<Uint8Array>;
+
+/** The bytes; of a file, a chunk is dead when the next one is asked for. */
+export const openSource = (source: ByteSource): AsyncIterable<Uint8Array> =>
+  typeof source === 'string' ? fileChunks(source) : source;
 
 /** Bounds on what an archive may cost; see the README for the defaults. */
 export interface LayerLimits extends TarLimits {
@@ -123,14 +131,14 @@ const checkRatio = (blobBytes: number, diffBytes: number, limits: Partial<LayerL
  * @see https://github.com/opencontainers/image-spec/blob/main/layer.md
  */
 export const unpackLayer = async (
-  stream: AsyncIterable<Uint8Array>,
+  source: ByteSource,
   targetDir: string,
   options: UnpackOptions = {},
 ): Promise<UnpackedLayer> => {
   const rootFd = openSync(targetDir, constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW);
   try {
     await using writer = new TreeWriter(rootFd);
-    const layer = await readLayer(stream, writer, options);
+    const layer = await readLayer(openSource(source), writer, options);
     await writer.finish();
     return { ...layer, entries: writer.entries };
   } finally {

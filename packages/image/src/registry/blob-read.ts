@@ -4,12 +4,17 @@ import { Readable } from 'node:stream';
 import type { Descriptor } from '../descriptor.ts';
 import { parseDigest } from '../digest.ts';
 import { ImageError, isImageError } from '../errors.ts';
+import { markUnshared } from '../image/chunk-memory.ts';
 import { connectionFailure, header, type Answer } from './failure.ts';
+import { piecesOf } from './pieces.ts';
 import { readableOf } from './readable.ts';
 import type { OpenBlobOptions } from './repository.ts';
 import { isTransient, waitToRetry } from './retry.ts';
 import type { Server } from './server.ts';
 import { askInTurn, describeBlob, needOf, sendFor, targetAt, type Place, type Site } from './site.ts';
+
+/** Between the socket and a stream that has its own store. */
+const WAITING_BYTES = 64 * 1024;
 
 interface Range {
   readonly offset: number;
@@ -57,30 +62,34 @@ interface Cut {
 /** Exactly the bytes of a range, from a body that may begin before it. */
 async function* cutBytes(body: Readable, { skip, length, what, open }: Cut): AsyncGenerator<Buffer, void, void> {
   let [toSkip, left] = [skip, length];
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    const from = Math.min(toSkip, chunk.length);
-    toSkip -= from;
-    const bytes = chunk.subarray(from, from + left);
-    left -= bytes.length;
-    if (chunk.length - from > bytes.length && !open) throw wrongSize(what, 'is longer than its descriptor says');
-    if (bytes.length > 0) yield bytes;
-    if (left === 0 && open) return;
+  for await (const pieces of piecesOf(body, WAITING_BYTES)) {
+    for (const chunk of pieces) {
+      const from = Math.min(toSkip, chunk.length);
+      toSkip -= from;
+      const bytes = chunk.subarray(from, from + left);
+      left -= bytes.length;
+      if (chunk.length - from > bytes.length && !open) throw wrongSize(what, 'is longer than its descriptor says');
+      if (bytes.length > 0) yield bytes;
+      if (left === 0 && open) return;
+    }
   }
   if (left > 0) throw Object.assign(new Error('the body ended early'), { code: 'UND_ERR_SOCKET' });
 }
 
 const exactBytes = (body: Readable, cut: Cut, signal: AbortSignal | undefined): Readable =>
-  readableOf((ended) => {
-    ended.addEventListener('abort', () => body.destroy(), { once: true });
-    return (async function* () {
-      try {
-        yield* cutBytes(body, cut);
-      } catch (error) {
-        ended.throwIfAborted();
-        throw isImageError(error) ? error : connectionFailure(cut.host, error);
-      }
-    })();
-  }, signal);
+  markUnshared(
+    readableOf((ended) => {
+      ended.addEventListener('abort', () => body.destroy(), { once: true });
+      return (async function* () {
+        try {
+          yield* cutBytes(body, cut);
+        } catch (error) {
+          ended.throwIfAborted();
+          throw isImageError(error) ? error : connectionFailure(cut.host, error);
+        }
+      })();
+    }, signal),
+  );
 
 const openAt = async (server: Server, request: BlobRequest): Promise<Readable> => {
   const { descriptor, range, signal, what } = request;

@@ -2,11 +2,17 @@ import type { Readable } from 'node:stream';
 
 import { ImageError } from '../errors.ts';
 import type { Blob } from '../image/blob.ts';
+import { isUnshared, release } from '../image/chunk-memory.ts';
+
+/** What undici lets a socket hold back. After a chunk of this size it waits until the kernel has it before it takes another. */
+const SOCKET_BYTES = 64 * 1024;
 
 /** A stream of a blob and how far it has been read. */
 interface Cursor {
   readonly stream: Readable;
   readonly chunks: AsyncIterator<Buffer>;
+  /** Nobody else has its chunks. */
+  readonly isOwn: boolean;
   rest: Buffer;
   position: number;
 }
@@ -45,6 +51,7 @@ export class UploadSource implements Disposable {
         // Before the last bytes go out, because whoever takes them may not ask for more.
         if (left === 0) await this.#finish(cursor);
         yield chunk;
+        if (cursor.isOwn && chunk.length >= SOCKET_BYTES) release(chunk);
       }
     } catch (error) {
       this.#failure = error;
@@ -67,7 +74,7 @@ export class UploadSource implements Disposable {
     // A stream that is given up may still fail, which is no news.
     stream.on('error', () => undefined);
     const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
-    return { stream, chunks, rest: Buffer.alloc(0), position: 0 };
+    return { stream, chunks, isOwn: isUnshared(stream), rest: Buffer.alloc(0), position: 0 };
   }
 
   async #take(cursor: Cursor, most: number): Promise<Buffer> {

@@ -1,9 +1,11 @@
-import { closeSync, constants, createReadStream, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, constants, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { chainIds, digestHex, digestOf, type Digest } from '../digest.ts';
 import { ImageError } from '../errors.ts';
+import { releasing } from '../image/chunk-memory.ts';
+import { fileChunks, openRegularFile, streamFile } from '../image/file-range.ts';
 import { imageId, manifestDigest, type Image, type Layer } from '../image/image.ts';
 import { layerMediaType } from '../layer/compression.ts';
 import { readLayer, unpackLayer, type LayerLimits, type ReadLayer } from '../layer/unpack.ts';
@@ -106,7 +108,7 @@ export class Ingest {
     this.adopt(digest, file);
     this.staged.layers.set(diffId, { dir, record: { diffId, contentBytes } });
     const descriptor = { mediaType: layerMediaType(read.compression), digest, size };
-    return { descriptor, diffId, open: () => createReadStream(file) };
+    return { descriptor, diffId, open: (open) => streamFile(() => openRegularFile(file), size, open) };
   }
 
   /** Stages a manifest, index or config. */
@@ -129,7 +131,7 @@ export class Ingest {
       taken.push(await (hasTree ? this.#verify(layer, source, signal) : this.#unpack(place, source, signal)));
     };
     const file = await this.#file(layer, { take, hasTree, signal });
-    if (known === undefined && taken.length === 0) await take(createReadStream(file));
+    if (known === undefined && taken.length === 0) await take(fileChunks(file));
     this.#options.onLayer?.(layer, taken.length > 0 ? 'done' : 'present');
     return known ?? taken.at(-1) ?? 0;
   }
@@ -182,7 +184,7 @@ export class Ingest {
 const copy: Deliver = async (layer, { file, take, signal }) => {
   const source = layer.open({ signal });
   try {
-    await take(copied(source, file));
+    await take(copied(releasing(source), file));
     return true;
   } finally {
     source.destroy();

@@ -1,4 +1,4 @@
-import { createReadStream, mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import { hasCode } from '@tsc/sys';
@@ -6,6 +6,8 @@ import { hasCode } from '@tsc/sys';
 import { chainIds, digestOf, type Digest } from '../digest.ts';
 import { ImageError, isImageError } from '../errors.ts';
 import { parseImageConfig, type ImageConfig } from '../image-config.ts';
+import type { OpenOptions } from '../image/blob.ts';
+import { openRegularFile, streamFile } from '../image/file-range.ts';
 import { readImage, type Image } from '../image/image.ts';
 import type { LayerLimits } from '../layer/unpack.ts';
 import { parseManifest, type Manifest } from '../manifest.ts';
@@ -157,7 +159,8 @@ export class ImageStore {
       const layers = parseManifest(manifestBytes).layers.map((descriptor, i) => ({
         descriptor,
         diffId: diffIds[i] ?? descriptor.digest,
-        open: () => createReadStream(blobFile(this.paths, descriptor.digest)),
+        open: (options?: OpenOptions) =>
+          streamFile(() => openRegularFile(blobFile(this.paths, descriptor.digest)), descriptor.size, options),
       }));
       return readImage(manifestBytes, configBytes, layers);
     });

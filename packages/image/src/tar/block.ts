@@ -97,17 +97,23 @@ const hasChecksum = (block: Buffer): boolean => {
   return sum === unsigned || sum === signed;
 };
 
+/** What there is to know of the header of an extension, whose other fields mean nothing. */
+export const decodeTypeAndSize = (block: Buffer): Pick<Block, 'typeFlag' | 'size'> => {
+  if (!hasChecksum(block)) throw invalid('checksum does not match');
+  return { typeFlag: String.fromCharCode(block[156] ?? 0), size: blockCount(block, 124, 136) };
+};
+
 /** Decodes a header. node-tar's codec would lose names that are not UTF-8, times before 1970 and GNU device numbers. */
 export const decodeBlock = (block: Buffer): Block => {
-  if (!hasChecksum(block)) throw invalid('checksum does not match');
+  const { typeFlag, size } = decodeTypeAndSize(block);
   return {
-    typeFlag: String.fromCharCode(block[156] ?? 0),
+    typeFlag,
     name: prefix(block) + text(block, 0, 100),
     linkName: text(block, 157, 257),
     mode: blockNumber(block, 100, 108) & 0o7777,
     uid: blockCount(block, 108, 116),
     gid: blockCount(block, 116, 124),
-    size: blockCount(block, 124, 136),
+    size,
     mtimeNs: BigInt(blockNumber(block, 136, 148)) * 1_000_000_000n,
     // Old programs leave anything there.
     devMajor: deviceNumber(block, 329, 337),

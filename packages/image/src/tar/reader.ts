@@ -1,5 +1,5 @@
 import { ImageError, quote } from '../errors.ts';
-import { BLOCK, decodeBlock, isZeroBlock, type Block } from './block.ts';
+import { BLOCK, decodeBlock, decodeTypeAndSize, isZeroBlock, type Block } from './block.ts';
 import {
   DEFAULT_TAR_LIMITS,
   type Extent,
@@ -68,6 +68,7 @@ export class TarReader {
   #contentBytes = 0;
 
   #extensionFlag = '';
+  #extensionSize = 0;
   #pax: PaxRecords = NO_RECORDS;
   #longName: string | undefined;
   #longLink: string | undefined;
@@ -159,25 +160,25 @@ export class TarReader {
     if (this.#zeroBlocks > 0) throw invalid('a member follows a zero block');
     this.#entries += 1;
     if (this.#entries > this.#limits.maxEntries) throw limit(`more than ${String(this.#limits.maxEntries)} members`);
-    const block = decodeBlock(bytes);
-    if ('xgLK'.includes(block.typeFlag)) this.#beginExtension(block);
-    else if (block.typeFlag === 'S') this.#beginOldSparse(block, bytes);
-    else this.#begin(block);
+    const flag = String.fromCharCode(bytes[156] ?? 0);
+    if ('xgLK'.includes(flag)) this.#beginExtension(decodeTypeAndSize(bytes));
+    else if (flag === 'S') this.#beginOldSparse(decodeBlock(bytes), bytes);
+    else this.#begin(decodeBlock(bytes));
   }
 
-  #beginExtension(block: Block): void {
-    if (block.size > this.#limits.maxHeaderBytes) {
-      throw limit(`an extension header of ${String(block.size)} bytes; at most ${String(this.#limits.maxHeaderBytes)}`);
+  #beginExtension({ typeFlag, size }: Pick<Block, 'typeFlag' | 'size'>): void {
+    if (size > this.#limits.maxHeaderBytes) {
+      throw limit(`an extension header of ${String(size)} bytes; at most ${String(this.#limits.maxHeaderBytes)}`);
     }
-    this.#extensionFlag = block.typeFlag;
-    this.#block = block;
-    this.#expect('extension', Math.ceil(block.size / BLOCK) * BLOCK);
-    if (block.size === 0) this.#extension(Buffer.alloc(0));
+    this.#extensionFlag = typeFlag;
+    this.#extensionSize = size;
+    this.#expect('extension', Math.ceil(size / BLOCK) * BLOCK);
+    if (size === 0) this.#extension(Buffer.alloc(0));
   }
 
   #extension(padded: Buffer): void {
     // A copy: the records outlive the chunk.
-    const bytes = Buffer.from(padded.subarray(0, this.#block?.size ?? 0));
+    const bytes = Buffer.from(padded.subarray(0, this.#extensionSize));
     if (this.#extensionFlag === 'x') this.#pax = parsePax(bytes);
     else if (this.#extensionFlag === 'L') this.#longName = longText(bytes);
     else if (this.#extensionFlag === 'K') this.#longLink = longText(bytes);

@@ -1,8 +1,9 @@
-import { createReadStream, createWriteStream, existsSync, renameSync } from 'node:fs';
+import { createWriteStream, existsSync, renameSync } from 'node:fs';
 import { pipeline } from 'node:stream/promises';
 
 import { digestHex, type Digest } from '../digest.ts';
-import { stopOnAbort, verifiedBytes } from '../image/blob.ts';
+import { verifiedBytes } from '../image/blob.ts';
+import { openRegularFile, streamFile } from '../image/file-range.ts';
 import type { Image, Layer } from '../image/image.ts';
 import { compress, layerMediaType, type Compression } from '../layer/compression.ts';
 import { Meter } from '../layer/meter.ts';
@@ -27,7 +28,7 @@ export interface CompressContext {
 const layerOf = ({ paths, compression }: CompressContext, diffId: Digest, { digest, size }: CompressedBlob): Layer => ({
   descriptor: { mediaType: layerMediaType(compression), digest, size },
   diffId,
-  open: ({ signal } = {}) => stopOnAbort(createReadStream(blobFile(paths, digest)), signal),
+  open: (options) => streamFile(() => openRegularFile(blobFile(paths, digest)), size, options),
 });
 
 /** The compressed form of a layer, if it was made before. */

@@ -7,10 +7,11 @@ import { hasCode } from '@tsc/sys';
 
 import type { Descriptor } from '../descriptor.ts';
 import { ImageError, isImageError } from '../errors.ts';
+import { alternating, isUnshared, release } from '../image/chunk-memory.ts';
 import type { OpenBlobOptions } from '../registry/repository.ts';
 import type { DownloadDir } from '../store/download-dir.ts';
 import { contiguousBytes, nextRun, type Run } from './chunks.ts';
-import { piecesOf } from './pieces.ts';
+import { piecesOf } from '../registry/pieces.ts';
 import { ProgressFile } from './progress-file.ts';
 import { StallGuard } from './stall-guard.ts';
 
@@ -136,23 +137,10 @@ export class Download implements AsyncDisposable {
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
-  /**
-   * The layer's bytes from the first on, each as soon as it is there. A chunk is dead when the next one is asked for: two
-   * buffers do for a layer of any size, one of which is filled while the other one is worked on.
-   */
-  async *follow(signal: AbortSignal): AsyncGenerator<Buffer, void, void> {
+  /** The layer's bytes from the first on, each as soon as it is there. A chunk is dead when the next one is asked for. */
+  follow(signal: AbortSignal): AsyncGenerator<Buffer, void, void> {
     const { size } = this.#descriptor;
-    let [filling, taken] = [Buffer.allocUnsafeSlow(READ_BYTES), Buffer.allocUnsafeSlow(READ_BYTES)];
-    let reading = size === 0 ? undefined : this.#read(filling, 0, signal);
-    for (let at = 0; reading !== undefined;) {
-      const bytes = await reading;
-      at += bytes;
-      [filling, taken] = [taken, filling];
-      reading = at < size ? this.#read(filling, at, signal) : undefined;
-      // It may fail while nobody waits for it.
-      reading?.catch(() => undefined);
-      yield taken.subarray(0, bytes);
-    }
+    return alternating((into, at) => (at < size ? this.#read(into, at, signal) : Promise.resolve(0)), READ_BYTES);
   }
 
   /** Reads what is there from a position on, as soon as something is. */
@@ -240,6 +228,7 @@ export class Download implements AsyncDisposable {
         if (connection.isProber && this.#alone) return undefined;
         if (connection.position + bytes > end) throw this.#mismatch('the registry sends more');
         await this.#write(connection, pieces, bytes);
+        if (isUnshared(stream)) for (const piece of pieces) release(piece);
       }
       if (connection.position < end) throw this.#short(connection.position);
     } catch (error) {

@@ -4,6 +4,7 @@ import type { Digest } from '../digest.ts';
 import { isImageError } from '../errors.ts';
 import { artifactBlobs, type Artifact } from '../image/artifact.ts';
 import { stopOnAbort, type Blob } from '../image/blob.ts';
+import { isUnshared, markUnshared } from '../image/chunk-memory.ts';
 import type { Repository } from '../registry/repository.ts';
 import { mapBounded } from '../store/bounded.ts';
 import type { EventQueue } from './event-queue.ts';
@@ -51,6 +52,7 @@ const watched = (blob: Blob, tell: (bytes: number) => void): Blob => {
         }
       };
       const stream = stopOnAbort(Readable.from(counted(), { objectMode: false }), options.signal);
+      if (isUnshared(source)) markUnshared(stream);
       return stream.once('close', () => source.destroy());
     },
   };
