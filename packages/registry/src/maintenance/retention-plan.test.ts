@@ -186,8 +186,8 @@ describe('manifests', () => {
     expect([...plan(manifests, [], untagged).manifests].sort()).toEqual(['i', 'm', 's']);
   });
 
-  test('a chain of a hundred thousand is planned in a moment', () => {
-    const names = Array.from({ length: 100_000 }, (_, at) => digestOf(String(at)));
+  test('a chain of twenty thousand is planned in a moment', () => {
+    const names = Array.from({ length: 20_000 }, (_, at) => digestOf(String(at)));
     const manifests = names.map((digest, at) => {
       const members = names.slice(at + 1, at + 3);
       return { digest, sizeBytes: 1, subject: undefined, members, pushedAtMs: 0 };

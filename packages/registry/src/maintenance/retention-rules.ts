@@ -56,6 +56,8 @@ export const governsTags = ({ keepNewest, keepWithinMs, keepTags }: RetentionRul
 /**
  * Reads rules out of plain data, as a file has them.
  *
+ * @param option - how they are called there, for the message
  * @throws {@link RegistryConfigError} `CONFIG_INVALID`: which option, and what it must be
  */
-export const parseRetention = (value: unknown): readonly RetentionRule[] => listOf(rule)(value, 'retention');
+export const parseRetention = (value: unknown, option = 'retention'): readonly RetentionRule[] =>
+  listOf(rule)(value, option);

@@ -28,9 +28,10 @@ const rule: Check<PolicyRule> = (value, option) => {
 /**
  * Reads rules out of plain data, as a file has them.
  *
+ * @param option - how they are called there, for the message
  * @throws {@link RegistryConfigError} `CONFIG_INVALID`: which option, and what it must be
  */
-export const parsePolicy = (value: unknown): readonly PolicyRule[] => listOf(rule)(value, 'policy');
+export const parsePolicy = (value: unknown, option = 'policy'): readonly PolicyRule[] => listOf(rule)(value, option);
 
 /**
  * Makes a policy of rules.
