@@ -85,8 +85,7 @@ export async function serveRegistry(options: ServeOptions): Promise<RegistryServ
   const storage = await openStorage(options);
   const guarded = await openAccess(options, undo);
   const registry = createRegistry({ ...options, ...guarded, storage });
-  const { wrap = (handler) => handler } = options;
-  const drain = makeDrain(wrap(registry.handler));
+  const drain = makeDrain(options.wrap?.(registry.handler) ?? registry.handler);
   const server = await makeServer(options, undo);
   server.on('request', drain.handler);
   server.listen(address.port, address.address);
