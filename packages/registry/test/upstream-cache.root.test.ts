@@ -1,5 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
+import { execFile } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 
 import { beforeAll, expect, test } from '@jest/globals';
 import { openRegistryClient } from '@tsc/image';
@@ -8,6 +12,8 @@ import { describeRoot } from '../../../test/root.ts';
 import { startDockerRegistry } from '../../image/test/docker-registry.ts';
 import { artifactOf, push, sha256, startCache, startPlain, until, watchUpstream } from './upstream-servers.ts';
 import type { CacheServer, WatchedUpstream } from './upstream-servers.ts';
+
+const run = promisify(execFile);
 
 const asks = ({ requests }: WatchedUpstream): readonly string[] =>
   requests.splice(0).filter((line) => !line.endsWith(' /v2/'));
@@ -196,6 +202,35 @@ describeRoot('a cache of other registries', () => {
     const answer = await get(server, 'loop/app/manifests/1');
     expect(answer.status).toBe(502);
     expect(performance.now() - startMs).toBeLessThan(5000);
+  });
+
+  test('stands before all names of a registry, for a client that is not ours', async () => {
+    await using origin = await startDockerRegistry();
+    await using upstream = await watchUpstream(origin.url);
+    const image = artifactOf(randomBytes(100_000), randomBytes(100));
+    await push(`${origin.domain}/team/app:1`, image);
+    await using server = await startCache([
+      { prefix: '', registry: upstream.domain, tagTtlMs: 0 },
+      { prefix: 'other', registry: '127.0.0.1:9' },
+    ]);
+    const dir = await mkdtemp(join(tmpdir(), 'tsc-registry-pulled-'));
+    const copy = (): Promise<unknown> =>
+      run('skopeo', ['copy', '--src-tls-verify=false', `docker://${server.domain}/team/app:1`, `dir:${dir}`]);
+    try {
+      await copy();
+      expect(await readFile(join(dir, 'manifest.json'))).toEqual(image.bytes);
+      await origin.stop();
+      await copy();
+      expect(server.told()).toContain('stale tag');
+    } finally {
+      await rm(dir, { recursive: true });
+    }
+    const { headers } = await fetch(`${server.url}/v2/team/app/manifests/1`, { method: 'HEAD' });
+    expect([headers.get('docker-content-digest'), headers.get('warning')]).toEqual([
+      image.descriptor.digest,
+      expect.stringContaining('the upstream registry did not answer'),
+    ]);
+    expect((await get(server, 'other/app/manifests/1')).status).toBe(502);
   });
 
   test('what nobody pulled for long is evicted, and garbage collection leaves what is needed', async () => {

@@ -175,7 +175,7 @@ export class BlobCache {
     return await source.ask((signal) => askSize(repository, digest, signal));
   }
 
-  #refuse(wanted: Wanted, digest: Digest, cause: unknown): RegistryError {
+  #refuse(wanted: Wanted, digest: Digest, cause: unknown): Error {
     if (isNotFound(cause)) return this.#refuseAbsent(wanted, digest);
     return this.#options.journal.refuse(wanted, { object: 'blob', cause });
   }

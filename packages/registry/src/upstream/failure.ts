@@ -1,5 +1,5 @@
 import { isImageError } from '@tsc/image';
-import type { ImageErrorCode } from '@tsc/image';
+import type { ImageError, ImageErrorCode } from '@tsc/image';
 
 import { isRegistryError, RegistryError } from '../errors.ts';
 
@@ -35,11 +35,20 @@ export const isMismatch = (error: unknown): boolean => codeOf(error) === 'CONTEN
 export const calledUpstream = (prefix: string): string =>
   prefix === '' ? 'the upstream registry' : `the upstream of ${prefix}`;
 
-/** What a client is told when upstream can't or won't help. The words of upstream stay here: they name other hosts. */
-export function refusalOf(cause: unknown, prefix: string): RegistryError {
-  if (isRegistryError(cause)) return cause;
-  const upstream = calledUpstream(prefix);
-  switch (codeOf(cause)) {
+/**
+ * What a client is told when upstream can't or won't help. The words of upstream stay here: they name other hosts. What isn't
+ * upstream's failure but our own stays as it is.
+ */
+export function refusalOf(cause: unknown, prefix: string): Error {
+  if (isTimeout(cause)) return broken(504, `${calledUpstream(prefix)} did not answer in time`, cause);
+  return isImageError(cause) ? refusalByCode(cause, calledUpstream(prefix)) : (cause as Error);
+}
+
+const broken = (status: number, what: string, cause: unknown): RegistryError =>
+  new RegistryError('UNSUPPORTED', what, { status, cause });
+
+function refusalByCode(cause: ImageError, upstream: string): RegistryError {
+  switch (cause.code) {
     case 'REGISTRY_NOT_FOUND':
       return new RegistryError('NAME_UNKNOWN', `${upstream} has no such repository`, { cause });
     case 'REFERENCE_INVALID':
@@ -52,10 +61,8 @@ export function refusalOf(cause: unknown, prefix: string): RegistryError {
       return new RegistryError('TOOMANYREQUESTS', `${upstream} asks this cache to come again later`, { cause });
     case 'CONTENT_MISMATCH':
     case 'DOCUMENT_INVALID':
-      return new RegistryError('UNSUPPORTED', `${upstream} has sent what isn't the content`, { status: 502, cause });
+      return broken(502, `${upstream} has sent what isn't the content`, cause);
     default:
-      return isTimeout(cause)
-        ? new RegistryError('UNSUPPORTED', `${upstream} did not answer in time`, { status: 504, cause })
-        : new RegistryError('UNSUPPORTED', `${upstream} can't be reached`, { status: 502, cause });
+      return broken(502, `${upstream} can't be reached`, cause);
   }
 }

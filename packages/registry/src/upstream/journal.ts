@@ -1,4 +1,3 @@
-import type { RegistryError } from '../errors.ts';
 import { calledUpstream, refusalOf } from './failure.ts';
 import type { CacheEvent, CacheOptions } from './options.ts';
 import { warn } from './requests.ts';
@@ -26,7 +25,7 @@ export class Journal {
   }
 
   /** Tells of a failure, and returns what the client is told of it. */
-  refuse(where: Where, { object, cause }: Pick<What, 'object' | 'cause'>): RegistryError {
+  refuse(where: Where, { object, cause }: Pick<What, 'object' | 'cause'>): Error {
     this.tell(where, { type: 'failed', object, cause });
     return refusalOf(cause, where.source.upstream.prefix);
   }

@@ -1,3 +1,5 @@
+import { ImageError } from '@tsc/image';
+
 import { RegistryError } from '../errors.ts';
 import type { Digest } from '../names.ts';
 import { compareBytes, takePage } from '../pagination.ts';
@@ -119,7 +121,7 @@ async function collect(tags: AsyncIterable<string>): Promise<readonly string[]> 
   const found = new Set<string>();
   for await (const tag of tags) {
     found.add(tag);
-    if (found.size > TAGS_MAX) throw new Error(`more than ${String(TAGS_MAX)} tags`);
+    if (found.size > TAGS_MAX) throw new ImageError('REGISTRY_FAILED', `more than ${String(TAGS_MAX)} tags`);
   }
   return [...found].sort(compareBytes);
 }

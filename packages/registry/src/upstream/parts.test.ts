@@ -7,6 +7,7 @@ import { expect, test } from '@jest/globals';
 import { ImageError } from '@tsc/image';
 import type { Descriptor, ImageErrorCode } from '@tsc/image';
 
+import { isRegistryError } from '../errors.ts';
 import { ExpiringMap } from './expiring-map.ts';
 import { isAway, isNoAnswer, refusalOf } from './failure.ts';
 import { isForeign, selectMembers } from './selection.ts';
@@ -47,15 +48,18 @@ test('calls are shared while they run, and go on when who waits goes away', asyn
 
 test('what upstream says is told to a client without naming hosts', () => {
   const refusal = (code: ImageErrorCode): readonly [string, number, string] => {
-    const { code: told, status, message } = refusalOf(new ImageError(code, 'at secret.internal'), 'hub');
-    return [told, status, message];
+    const refused = refusalOf(new ImageError(code, 'at secret.internal'), 'hub');
+    return isRegistryError(refused) ? [refused.code, refused.status, refused.message] : ['none', 0, ''];
   };
   expect(refusal('REGISTRY_UNREACHABLE')).toEqual(['UNSUPPORTED', 502, "the upstream of hub can't be reached"]);
   expect(refusal('REGISTRY_THROTTLED').slice(0, 2)).toEqual(['TOOMANYREQUESTS', 429]);
   expect(refusal('REGISTRY_UNAUTHORIZED').slice(0, 2)).toEqual(['DENIED', 403]);
   expect(refusal('CONTENT_MISMATCH').slice(0, 2)).toEqual(['UNSUPPORTED', 502]);
   const late = Object.assign(new Error('late'), { name: 'TimeoutError' });
-  expect([refusalOf(late, '').status, isAway(late), isNoAnswer(late)]).toEqual([504, true, true]);
+  expect(refusalOf(late, '')).toMatchObject({ status: 504, message: 'the upstream registry did not answer in time' });
+  expect([isAway(late), isNoAnswer(late)]).toEqual([true, true]);
+  const full = Object.assign(new Error('no space'), { code: 'ENOSPC' });
+  expect(refusalOf(full, 'hub')).toBe(full);
   const [gone, lie] = (['REGISTRY_NOT_FOUND', 'CONTENT_MISMATCH'] as const).map((code) => new ImageError(code, 'x'));
   expect([isNoAnswer(gone), isAway(gone), isNoAnswer(lie), isAway(lie)]).toEqual([false, false, true, false]);
 });

@@ -1,4 +1,4 @@
-import { isImageError } from '@tsc/image';
+import { ImageError, isImageError } from '@tsc/image';
 import type { Repository } from '@tsc/image';
 
 import type { Digest } from '../names.ts';
@@ -46,5 +46,5 @@ export async function askSize(repository: Repository, digest: Digest, signal: Ab
     return Number(said[1]);
   }
   // Without a Content-Length there is no size before the end.
-  throw new Error(`the size of ${digest} is unknown at its upstream`);
+  throw new ImageError('REGISTRY_FAILED', `the size of ${digest} is unknown at its upstream`);
 }
