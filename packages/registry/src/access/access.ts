@@ -4,7 +4,13 @@ export type Action = 'pull' | 'push' | 'delete';
 
 /** One thing that a request has to be allowed to do. */
 export type Need =
-  | { readonly resource: 'repository'; readonly name: string; readonly actions: readonly Action[] }
+  | {
+      readonly resource: 'repository';
+      readonly name: string;
+      readonly actions: readonly Action[];
+      /** It goes without: a mount becomes an upload. Who may do it is still told to come with a token that says so. */
+      readonly optional?: boolean | undefined;
+    }
   /** To list repositories; the list has only those that one may pull from. */
   | { readonly resource: 'catalog' }
   /** To be somebody that the registry knows, or anonymous where it lets anonymous clients do anything at all. */

@@ -30,7 +30,7 @@ export const accessControl = (options: ControlOptions): AccessControl => ({
     }
     for (const need of needs) {
       const verdict = judge(options, { caller, need, request });
-      if (verdict !== 'fine') throw refusal(options, verdict, { request, needs });
+      if (verdict !== 'fine' && !isSpared(options, need, verdict)) throw refusal(options, verdict, { request, needs });
     }
     return identityOf(options.rules, caller, needs);
   },
@@ -54,6 +54,13 @@ function judge({ rules, tokens }: ControlOptions, { caller, need, request }: Que
   if (rules !== undefined && !mayDo(rules, actor, need)) return actor.account === undefined ? 'unknown' : 'denied';
   return scopes === undefined || isGranted(scopes, need) ? 'fine' : 'insufficient';
 }
+
+/**
+ * Whether a request goes on without something that it can do without. It doesn't where another token would have it, which only
+ * rules can tell: who asks for that one comes back with it, and not in circles.
+ */
+const isSpared = ({ rules }: ControlOptions, need: Need, verdict: Verdict): boolean =>
+  need.resource === 'repository' && need.optional === true && (rules === undefined || verdict !== 'insufficient');
 
 interface Refusal {
   readonly request: IncomingMessage;

@@ -6,8 +6,8 @@ const repository = (name: string, ...actions: readonly Action[]): readonly Need[
 ];
 
 /**
- * What a client must be allowed to do for a request. A mount needs nothing of the repository that it comes from: without
- * the right to read there it becomes an upload, as the specification wants it.
+ * What a client must be allowed to do for a request. A mount can go without the repository that it comes from: without the
+ * right to read there it becomes an upload, as the specification wants it.
  */
 export function needsOf(route: Route): readonly Need[] {
   switch (route.type) {
@@ -29,9 +29,13 @@ export function needsOf(route: Route): readonly Need[] {
     case 'upload-finish':
     case 'upload-status':
     case 'upload-cancel':
-    case 'mount':
     case 'manifest-write':
       // Docker asks its token server for both at once, and clients look before they push.
       return repository(route.name, 'pull', 'push');
+    case 'mount':
+      return [...repository(route.name, 'pull', 'push'), ...mountedFrom(route.from)];
   }
 }
+
+const mountedFrom = (name: string | undefined): readonly Need[] =>
+  name === undefined ? [] : [{ resource: 'repository', name, actions: ['pull'], optional: true }];
