@@ -119,7 +119,7 @@ const checkRatio = (blobBytes: number, diffBytes: number, limits: Partial<LayerL
 };
 
 /**
- * Unpacks a layer into an existing, empty directory, in the form that overlayfs takes as a lower directory.
+ * Unpacks a layer, a file or a stream, into an existing, empty directory, in the form that overlayfs takes as a lower directory.
  *
  * Names, links, devices, set-id bits, owners, times to the nanosecond and extended attributes (file capabilities among
  * them) are as in the archive; overlayfs's own attributes and SELinux labels are left out. Nothing outside `targetDir`
