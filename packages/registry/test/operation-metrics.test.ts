@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 
 import { metricsEndpoint, openMetrics } from '../src/index.ts';
 import type { AccessControl } from '../src/index.ts';
-import { send, serve, until } from './operation-server.ts';
+import { readToEnd, send, serve, until } from './operation-server.ts';
 import { digestOf, pushImage } from './page-content.ts';
 
 const LINE =
@@ -121,6 +121,9 @@ describe('who reads metrics', () => {
     expect(await status(closed.url, {})).toBe(200);
     expect(await status(closed.url, { 'x-forwarded-for': '203.0.113.9' })).toBe(403);
     expect(await status(closed.url, { forwarded: 'for=203.0.113.9' })).toBe(403);
+    expect(await status(closed.url, { 'x-real-ip': '203.0.113.9' })).toBe(403);
+    const renamed = send(closed.port, 'GET /metrics HTTP/1.1\r\nHost: registry.example\r\nConnection: close\r\n\r\n');
+    expect(await readToEnd(renamed)).toMatch(/^HTTP\/1\.1 403 /);
     await using known = await serve(() => ({ access, endpoints: [metricsEndpoint(metrics, { access })] }));
     expect(await status(known.url, { 'x-forwarded-for': '203.0.113.9' })).toBe(403);
     expect(await status(known.url, { 'x-forwarded-for': '203.0.113.9', authorization: 'Basic YTpi' })).toBe(200);

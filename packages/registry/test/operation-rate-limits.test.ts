@@ -8,7 +8,7 @@ import type { AccessControl, RateLimits, RegistryOptions, RequestRecord } from '
 import { networkOf } from '../src/operation/rate-limiter.ts';
 import { TokenBuckets } from '../src/operation/token-buckets.ts';
 import { readToEnd, send, serve, until } from './operation-server.ts';
-import { pushImage } from './page-content.ts';
+import { pushImage, pushManifest } from './page-content.ts';
 
 const access: AccessControl = {
   authorize: ({ headers }) =>
@@ -214,6 +214,33 @@ describe('clients that trickle', () => {
     socket.destroy();
     expect(records[0]).toMatchObject({ status: 200, complete: false });
     expect(records[0]?.sentBytes).toBeLessThan(chunk.byteLength * 32);
+    expect(server.failures).toEqual([]);
+  });
+
+  test('a reader that asks for much at once and takes none of it is dropped, and one that is slow is not', async () => {
+    const records: RequestRecord[] = [];
+    await using server = await serve(() => ({
+      limits: { stallTimeoutMs: 300, minBytesPerSecond: 100_000 },
+      onRequest: (record) => records.push(record),
+    }));
+    await pushManifest(server.storage, 'a', {
+      document: { annotations: { big: 'x'.repeat(4_000_000) } },
+      tags: ['v1'],
+    });
+    const asked = 'GET /v2/a/manifests/v1 HTTP/1.1\r\nHost: a\r\n\r\n'.repeat(5);
+    const idle = send(server.port, asked);
+    idle.pause();
+    await until('it is dropped', () => records.some(({ complete }) => !complete));
+    idle.destroy();
+    const slow = send(server.port, asked);
+    slow.on('readable', () => undefined);
+    let read = 0;
+    const sip = setInterval(() => {
+      for (let part = slow.read(200_000) as Buffer | null; part !== null; part = null) read += part.byteLength;
+    }, 20);
+    await until('it has all of it', () => read + slow.readableLength > 5 * 4_000_000);
+    clearInterval(sip);
+    slow.destroy();
     expect(server.failures).toEqual([]);
   });
 });

@@ -65,6 +65,13 @@ export function clientAddress(
 
 const LOOPBACK = compileNetworks(['127.0.0.0/8', '::1']);
 
-/** Whether a program on this machine asks for itself: not one that says it passes on what others ask. */
+const LOOPBACK_HOST = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
+
+/**
+ * Whether a program on this machine asks for itself: not one that says that it passes on what others ask, and not a browser
+ * that was led here by another name.
+ */
 export const isLoopback = ({ headers }: IncomingMessage, address: string | undefined): boolean =>
-  LOOPBACK(address) && headers['x-forwarded-for'] === undefined && headers['forwarded'] === undefined;
+  LOOPBACK(address) &&
+  LOOPBACK_HOST.test(headers.host ?? 'localhost') &&
+  ['forwarded', 'via', 'x-forwarded-for', 'x-real-ip'].every((name) => headers[name] === undefined);

@@ -21,6 +21,7 @@ import type { AdmittedRequest, EventSubject, RegistryEvent, RequestRecord } from
 import type { RequestLimiter } from './limiter.ts';
 import { listReferrers, listRepositories, listTags } from './lists.ts';
 import { deleteManifest, readManifest, writeManifest } from './manifests.ts';
+import { dropSlowReader } from './slow-reader.ts';
 import {
   cancelUpload,
   finishUpload,
@@ -155,6 +156,7 @@ async function answer(conversation: Conversation, options: AnswerOptions): Promi
     conversation.errorCode = refusal.code;
     await sendError(conversation, refusal);
   }
+  dropSlowReader(conversation, options.limits);
   if (onRequest !== undefined) onRequest(await conversation.record());
 }
 
