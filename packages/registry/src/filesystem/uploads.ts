@@ -180,7 +180,8 @@ export class Uploads {
         ),
       );
       const changedMs = Math.max(...ages.map((age) => age?.mtimeMs ?? 0));
-      if (Date.now() - changedMs < maxAgeMs) continue;
+      // Files' times have fractions of a millisecond, our clock has not.
+      if (Date.now() + 1 - changedMs < maxAgeMs) continue;
       this.#progress.delete(dir);
       if (await removeUploadDir(dir)) removed += 1;
     }
