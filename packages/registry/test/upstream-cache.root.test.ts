@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { beforeAll, expect, test } from '@jest/globals';
-import { openRegistryClient } from '@tsc/image';
+import { composeArtifact, openRegistryClient } from '@tsc/image';
+import type { Artifact } from '@tsc/image';
 
 import { describeRoot } from '../../../test/root.ts';
 import { startDockerRegistry } from '../../image/test/docker-registry.ts';
@@ -188,6 +189,31 @@ describeRoot('a cache of other registries', () => {
       '</v2/hub/app/tags/list?n=1&last=1>; rel="next"',
     ]);
     expect((await get(server, 'hub/nothing/tags/list')).status).toBe(404);
+  });
+
+  test('lists what refers to a manifest as upstream does, and as it knows it while that is away', async () => {
+    await using origin = await startPlain();
+    await using upstream = await watchUpstream(origin.url);
+    const image = artifactOf(randomBytes(10));
+    const [signature, sbom] = ['text/signature', 'text/sbom'].map((artifactType) =>
+      composeArtifact({ artifactType, blobs: [], subject: image.descriptor }),
+    ) as [Artifact, Artifact];
+    await push(`${origin.domain}/app:1`, image);
+    for (const each of [signature, sbom]) await push(`${origin.domain}/app@${each.descriptor.digest}`, each);
+    await using server = await startCache([{ prefix: 'hub', registry: upstream.domain, tagTtlMs: 0, awayMs: 0 }]);
+    const list = async (): Promise<readonly string[]> => {
+      const answer = await get(server, `hub/app/referrers/${image.descriptor.digest}`);
+      const { manifests } = (await answer.json()) as { readonly manifests: readonly { readonly digest: string }[] };
+      return manifests.map(({ digest }) => digest);
+    };
+    expect(await list()).toEqual([signature.descriptor.digest, sbom.descriptor.digest].sort());
+    await bytesOf(await get(server, `hub/app/manifests/${sbom.descriptor.digest}`));
+    upstream.intercept = (_request, response) => {
+      response.destroy();
+      return true;
+    };
+    expect(await list()).toEqual([sbom.descriptor.digest]);
+    expect(server.told().at(-1)).toBe('stale list');
   });
 
   test('a registry that is its own upstream says so at once', async () => {

@@ -179,6 +179,35 @@ describeRoot('a cache whose upstreams or clients misbehave', () => {
     await expectNothingLeft(server);
   });
 
+  test('a range far ahead is fetched by itself, but the end of a blob only when all of it is verified', async () => {
+    await using origin = await startPlain();
+    await using upstream = await watchUpstream(origin.url);
+    const bytes = randomBytes(400_000);
+    await seed(origin, sha256(bytes), bytes.length);
+    await using server = await startCache([{ ...fast, registry: upstream.domain }], { skipAheadBytes: 50_000 });
+    await statusOf(server, 'manifests/1');
+    const rest = Promise.withResolvers<undefined>();
+    upstream.intercept = blobsBy((request, response) => {
+      if (request.headers.range !== undefined) {
+        expect(request.headers.range).toBe('bytes=300000-300009');
+        response.writeHead(206, { 'content-range': 'bytes 300000-300009/400000' });
+        response.end(bytes.subarray(300_000, 300_010));
+        return;
+      }
+      response.writeHead(200, { 'content-length': bytes.length });
+      response.write(bytes.subarray(0, 100_000));
+      void rest.promise.then(() => response.end(bytes.subarray(100_000)));
+    });
+    const url = `${server.url}/v2/hub/app/blobs/${sha256(bytes)}`;
+    const end = fetch(url, { headers: { range: 'bytes=-10' } });
+    const middle = await fetch(url, { headers: { range: 'bytes=300000-300009' } });
+    expect(Buffer.from(await middle.arrayBuffer())).toEqual(bytes.subarray(300_000, 300_010));
+    rest.resolve(undefined);
+    expect(Buffer.from(await (await end).arrayBuffer())).toEqual(bytes.subarray(-10));
+    await until(() => isStored(server, sha256(bytes)));
+    await expectNothingLeft(server);
+  });
+
   test('a connection that is cut goes on at the same byte; an upstream that stays away breaks the answer off', async () => {
     await using origin = await startPlain();
     await using upstream = await watchUpstream(origin.url);

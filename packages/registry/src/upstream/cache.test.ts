@@ -1,13 +1,18 @@
+import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { OCI_INDEX, OCI_MANIFEST } from '@tsc/image';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 
 import { openFileSystemStorage } from '../filesystem/storage.ts';
+import type { NewManifest } from '../storage.ts';
 import { storageContract } from '../testing/storage-contract.ts';
 import { cacheUpstreams, namespacesOf } from './cache.ts';
 import type { CachingStorage } from './cache.ts';
+import { newManifest } from './documents.ts';
+import { evictIdle } from './idle.ts';
 import type { Upstream } from './options.ts';
 
 let dir: string;
@@ -64,4 +69,33 @@ describe('what a cache is configured with', () => {
     // The prefix itself is a name like any other.
     await expect(storage.resolveTag('docker.io', '1')).rejects.toMatchObject({ code: 'MANIFEST_UNKNOWN' });
   });
+});
+
+test('of what nobody pulled for long, that stays which something needs that does', async () => {
+  const storage = await openFileSystemStorage(join(dir, 'root'));
+  const make = (document: object, mediaType: string): NewManifest => {
+    const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType, ...document }));
+    return newManifest({ mediaType, bytes }, `sha256:${createHash('sha256').update(bytes).digest('hex')}`, []);
+  };
+  const lineOf = ({ digest, mediaType, bytes }: NewManifest): object => ({ digest, mediaType, size: bytes.byteLength });
+  const empty = { mediaType: 'text/a', digest: `sha256:${'0'.repeat(64)}`, size: 0 };
+  const image = (title: string, subject?: NewManifest): NewManifest =>
+    make(
+      { config: empty, layers: [], annotations: { title }, ...(subject && { subject: lineOf(subject) }) },
+      OCI_MANIFEST,
+    );
+  const [member, other] = [image('member'), image('other')];
+  const index = make({ manifests: [lineOf(member)] }, OCI_INDEX);
+  const signature = image('signature', index);
+  const all = [member, other, index, signature, image('signed signature', signature), image('of other', other)];
+  for (const manifest of all) await storage.writeManifest('hub/app', manifest);
+  await storage.writeManifest('own', other);
+  await new Promise((resolve) => setTimeout(resolve, 1500));
+  await storage.writeManifest('hub/app', index);
+  expect(await evictIdle(storage, [{ prefix: 'hub' }], { maxIdleMs: 1400 })).toEqual({ evictedManifests: 2 });
+  const left: string[] = [];
+  for await (const { digest } of storage.listManifests('hub/app')) left.push(digest);
+  const kept = all.filter((manifest) => manifest !== other && manifest !== all.at(-1));
+  expect(left.sort()).toEqual(kept.map(({ digest }) => digest).sort());
+  expect(await storage.statManifest('own', other.digest)).toMatchObject({ mediaType: OCI_MANIFEST });
 });
