@@ -74,7 +74,7 @@ describeRoot('a cache of other registries', () => {
     await using upstream = await watchUpstream(origin.url);
     const [first, second] = [artifactOf(randomBytes(10)), artifactOf(randomBytes(20))];
     await push(`${origin.domain}/app:1`, first);
-    await using server = await startCache([{ prefix: 'hub', registry: upstream.domain, tagTtlMs: 300 }]);
+    await using server = await startCache([{ prefix: 'hub', registry: upstream.domain, tagTtlMs: 3000 }]);
     expect(await bytesOf(await get(server, 'hub/app/manifests/1'))).toEqual(first.bytes);
     await push(`${origin.domain}/app:1`, second);
     asks(upstream);
