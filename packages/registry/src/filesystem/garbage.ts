@@ -13,7 +13,7 @@ import { blobsDir, digestOfFileName, linkFile, manifestFile, sweptDir, sweptFile
 import { manifestDigests, parseRecord } from './manifests.ts';
 import { sweepReferences } from './references.ts';
 import { everyRepository } from './repositories.ts';
-import { finishSettingAside, isRecordOf } from './verify.ts';
+import { finishSettingAside, isRecordOf, isUnreadable } from './verify.ts';
 
 export { mentionedDigests } from '../mentions.ts';
 
@@ -44,12 +44,21 @@ class Needs {
     for await (const digest of manifestDigests(rootDir, this.#name)) {
       signal?.throwIfAborted();
       if (!this.#read.add(digest)) continue;
-      const file = await unlessMissing(readFile(manifestFile(rootDir, this.#name, digest)));
+      const file = await readManifestFile(manifestFile(rootDir, this.#name, digest));
       if (file === undefined) continue;
       // One damaged digest in it would cost the blob that was meant.
-      if (!isRecordOf(file, digest)) this.unreadable.push(digest);
+      if (file === 'unreadable' || !isRecordOf(file, digest)) this.unreadable.push(digest);
       else for (const needed of mentionedDigests(parseRecord(file).bytes)) this.digests.add(needed);
     }
+  }
+}
+
+async function readManifestFile(path: string): Promise<Buffer | 'unreadable' | undefined> {
+  try {
+    return await unlessMissing(readFile(path));
+  } catch (error) {
+    if (isUnreadable(error)) return 'unreadable';
+    throw error;
   }
 }
 

@@ -38,7 +38,7 @@ interface Verdict {
 }
 
 /** What the medium can't read any more is as lost as what it reads wrongly. */
-const isUnreadable = (error: unknown): boolean => errnoOf(error) === 'EIO';
+export const isUnreadable = (error: unknown): boolean => errnoOf(error) === 'EIO';
 
 async function judge(path: string, act: (handle: FileHandle) => Promise<boolean>): Promise<Verdict | undefined> {
   await using handle = await unlessMissing(open(path, 'r'));

@@ -125,13 +125,17 @@ async function readIfReadable(
     return isOf(digest, bytes) ? bytes : 'unreadable';
   } catch (error) {
     if (isRegistryError(error) && error.code === 'MANIFEST_UNKNOWN') return 'gone';
-    if (Error.isError(error) && error.name === 'SyntaxError') return 'unreadable';
+    if (isDamage(error)) return 'unreadable';
     throw error;
   }
 }
 
+/** What the medium can't read, or what isn't in the form that the storage wrote. */
+const isDamage = (error: unknown): boolean =>
+  Error.isError(error) && (error.name === 'SyntaxError' || ('code' in error && error.code === 'EIO'));
+
 /** Whether bytes have a digest. */
-export function isOf(digest: Digest, bytes: Uint8Array): boolean {
+function isOf(digest: Digest, bytes: Uint8Array): boolean {
   const [algorithm = '', hex] = digest.split(':');
   return createHash(algorithm).update(bytes).digest('hex') === hex;
 }
