@@ -112,8 +112,12 @@ export async function serveRegistry(options: ServeOptions): Promise<RegistryServ
 
 const isControl = (access: AccessControl | AccessOptions): access is AccessControl => 'authorize' in access;
 
-/** Certificates take two to be of use: TLS that asks for them, and access that makes accounts of them. */
-function checkCertificates({ access, tls }: ServeOptions): void {
+/**
+ * Certificates take two to be of use: TLS that asks for them, and access that makes accounts of them.
+ *
+ * @throws {@link RegistryConfigError} `CONFIG_INVALID`
+ */
+export function checkCertificates({ access, tls }: Pick<ServeOptions, 'access' | 'tls'>): void {
   if (tls !== undefined) checkTls(tls);
   const asked = tls?.clientCertificates !== undefined;
   const invalid = (option: string, why: string): RegistryConfigError =>

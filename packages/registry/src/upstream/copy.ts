@@ -231,7 +231,7 @@ export function copyRepository(
   destination: Repository,
   options: CopyOptions = {},
 ): AsyncGenerator<CopyEvent, CopyReport, void> {
-  const copy = new Copy(source, repositoryDestination(destination), options);
+  const copy = new Copy(source, repositoryDestination(destination, source), options);
   return reportCopy(copy, copy.tags());
 }
 
@@ -257,6 +257,6 @@ export function copyReference(
   destination: CopyDestination,
   options: Omit<CopyOptions, 'tags' | 'deleteExtra'> = {},
 ): AsyncGenerator<CopyEvent, CopyReport, void> {
-  const copy = new Copy(source.repository, repositoryDestination(destination.repository), options);
+  const copy = new Copy(source.repository, repositoryDestination(destination.repository, source.repository), options);
   return reportCopy(copy, copy.one(source.reference, destination.tag));
 }

@@ -85,13 +85,16 @@ async function unlessNotFound<T>(call: Promise<T>): Promise<T | undefined> {
   }
 }
 
-/** A repository of any registry. */
-export const repositoryDestination = (repository: Repository): Destination => ({
+/** A repository of any registry; what comes from one of the same registry is mounted there, and not sent. */
+export const repositoryDestination = (repository: Repository, source: Repository): Destination => ({
   isWhole: true,
   resolveTag: async (tag, options) => (await unlessNotFound(repository.resolve(tag, options)))?.digest,
   readManifest: (digest, options): Promise<FetchedManifest | undefined> =>
     unlessNotFound(repository.manifest(digest, options)),
-  putBlob: async (blob, options) => (await repository.uploadBlob(blob, options)) === 'uploaded',
+  putBlob: async (blob, options) => {
+    const mountFrom = source.domain === repository.domain ? [source.path] : [];
+    return (await repository.uploadBlob(blob, { ...options, mountFrom })) === 'uploaded';
+  },
   putManifest: async ({ descriptor, bytes }, tag, options) => {
     await repository.putManifest(bytes, { ...options, mediaType: descriptor.mediaType, tag });
   },
