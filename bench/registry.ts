@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { findProgram, version } from './command.ts';
 import { Client } from './registry/client.ts';
 import { startServers } from './registry/contenders.ts';
+import { formatHuge, moveHugeBlob } from './registry/huge.ts';
 import { runSlice } from './registry/load.ts';
 import type { Slice } from './registry/load.ts';
 import { formatRows, formatTotals } from './registry/report.ts';
@@ -18,8 +19,9 @@ import { makeOperations } from './registry/rows.ts';
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '3' },
-    duration: { type: 'string', default: '900' },
+    duration: { type: 'string', default: '700' },
     concurrency: { type: 'string', default: '1,10,100' },
+    huge: { type: 'string', default: '5' },
     only: { type: 'string', default: '' },
     beside: { type: 'string', multiple: true, default: [] },
   },
@@ -66,8 +68,15 @@ async function bench(dir: string, signal: AbortSignal): Promise<void> {
       rows.push({ name, concurrency, sizeBytes, slices });
     }
   }
+  const huge: (readonly string[])[] = [];
+  for (const server of Number(values.huge) > 0 ? servers : []) {
+    console.error(`moving ${values.huge} GB through ${server.name}`);
+    huge.push(...(await moveHugeBlob(server, { gigabytes: Number(values.huge), signal })));
+  }
   const names = servers.map(({ name }) => name);
-  console.log(`${formatRows(rows, names)}\n\n${formatTotals(rows, names)}`);
+  console.log(
+    `${formatRows(rows, names)}\n\n${formatTotals(rows, names)}${huge.length === 0 ? '' : `\n\n${formatHuge(huge)}`}`,
+  );
 }
 
 const interrupted = new AbortController();

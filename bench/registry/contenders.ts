@@ -60,11 +60,11 @@ async function listeningPort({ stdout, stderr }: ChildProcess): Promise<number> 
   return port;
 }
 
-/** Ours, as `serveRegistry` serves it, with V8's young generation kept small, as `tsc` does. */
+/** Ours, as `serveRegistry` serves it, with V8's young generation kept small, as the command line does. */
 export async function startOurs(dir: string): Promise<Server> {
   const rootDir = join(dir, 'ours');
   const program = join(import.meta.dirname, 'server.ts');
-  return start('@tsc/registry', [process.execPath, ...process.execArgv, program, rootDir], {
+  return start('@tsc/registry', [process.execPath, '--max-semi-space-size=2', program, rootDir], {
     blob: (hex) => join(rootDir, 'blobs/sha256', hex.slice(0, 2), hex),
     repository: (name) => join(rootDir, 'repositories', name),
   });

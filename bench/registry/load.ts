@@ -72,6 +72,6 @@ export async function runSlice(server: Server, operation: Operation, options: Sl
   } finally {
     for (const client of clients) client[Symbol.dispose]();
     await turn();
-    server.forget(PUSHED, pushed);
+    if (pushed.length > 0) server.forget(PUSHED, pushed);
   }
 }

@@ -57,7 +57,8 @@ async function pushManifest(client: Client, path: string, manifest: Uint8Array):
   );
 }
 
-async function pull(client: Client, path: string, sizeBytes: number): Promise<undefined> {
+/** Reads a blob or a manifest to its end. */
+export async function pullBlob(client: Client, path: string, sizeBytes: number): Promise<undefined> {
   const answer = await client.request(`GET ${path}`, { headers: ACCEPT });
   expect(answer, 200, `GET ${path}`);
   if (answer.bodyBytes !== sizeBytes) throw new Error(`GET ${path}: ${String(answer.bodyBytes)} bytes`);
@@ -96,7 +97,7 @@ async function makePulls(client: Client): Promise<readonly Operation[]> {
       name: blobName('pull', size),
       sizeBytes,
       isLarge: sizeBytes > LARGE_BYTES,
-      act: (reader) => pull(reader, path, sizeBytes),
+      act: (reader) => pullBlob(reader, path, sizeBytes),
     });
   }
   return pulls;
@@ -124,7 +125,7 @@ export async function makeOperations(client: Client): Promise<readonly Operation
   await pushManifest(client, path, manifest);
   let pushed = 0;
   const requests: readonly Pick<Operation, 'name' | 'act'>[] = [
-    { name: 'GET manifest by tag', act: (reader) => pull(reader, path, manifest.byteLength) },
+    { name: 'GET manifest by tag', act: (reader) => pullBlob(reader, path, manifest.byteLength) },
     {
       name: 'HEAD manifest by tag',
       act: async (reader) => {
@@ -132,7 +133,7 @@ export async function makeOperations(client: Client): Promise<readonly Operation
         return undefined;
       },
     },
-    { name: 'GET manifest by digest', act: (reader) => pull(reader, pathByDigest, manifest.byteLength) },
+    { name: 'GET manifest by digest', act: (reader) => pullBlob(reader, pathByDigest, manifest.byteLength) },
     {
       name: 'PUT manifest',
       act: async (writer) => {

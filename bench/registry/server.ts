@@ -1,5 +1,5 @@
-// Our registry in a process of its own; its directory is the argument, its URL the first line.
-import { serveRegistry } from '../../packages/registry/src/index.ts';
+// Our registry, as it is built, in a process of its own; its directory is the argument, its URL the first line.
+import { serveRegistry } from '@tsc/registry';
 
 const server = await serveRegistry({
   listen: '127.0.0.1:0',

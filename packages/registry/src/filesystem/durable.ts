@@ -73,15 +73,14 @@ const syncNames: (fd: number) => Promise<void> = promisify(fsync);
 const writeFile = promisify(write) as (
   fd: number,
   bytes: Uint8Array,
-  at: number,
-  length: number,
-  position: number,
+  options: { readonly offset: number; readonly length: number; readonly position: number },
 ) => Promise<{ readonly bytesWritten: number }>;
 
 /** Writes all of the bytes. */
 export async function writeWhole(fd: number, bytes: Uint8Array, position: number): Promise<void> {
   for (let at = 0; at < bytes.byteLength;) {
-    at += (await writeFile(fd, bytes, at, bytes.byteLength - at, position + at)).bytesWritten;
+    const options = { offset: at, length: bytes.byteLength - at, position: position + at };
+    at += (await writeFile(fd, bytes, options)).bytesWritten;
   }
 }
 

@@ -101,7 +101,7 @@ async function flushHead(response: ServerResponse, socket: Socket): Promise<void
   if (socket.writableLength === 0) return;
   await new Promise<void>((resolve, reject) => {
     socket.write('', (error) => {
-      if (error == null) resolve();
+      if (error === null || error === undefined) resolve();
       else reject(error);
     });
   });
