@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
 
-import type { Digest } from '../names.ts';
 import type { ByteRange } from '../ranges.ts';
 import type { BlobInfo, OpenBlob, StorageCall } from '../storage.ts';
 import type { Bucket, OpenObject } from './bucket.ts';
@@ -144,5 +143,3 @@ export async function referToKnown(bucket: Bucket, blob: BlobKey): Promise<Conte
   }
   return undefined;
 }
-
-export const blobKeyOf = (name: string, digest: Digest): BlobKey => ({ name, digest });

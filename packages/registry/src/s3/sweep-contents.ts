@@ -1,16 +1,15 @@
 import type { StorageCall } from '../storage.ts';
 import type { Bucket } from './bucket.ts';
 import {
+  blobOfRepositoryPrefix,
   BLOBS,
   CONDEMNED,
   condemnedKey,
   contentKey,
   CONTENTS,
   parseBlobEntry,
-  referenceKey,
   uploadOfContent,
 } from './layout.ts';
-import type { BlobEntry } from './layout.ts';
 import { forEach } from './manifests.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -76,26 +75,30 @@ async function sweepBatch(options: SweepOptions, loose: Map<string, number>): Pr
   return removed;
 }
 
-/** Ids of contents that something refers to. On the way, what is beside references that are gone is removed. */
+/** Ids of contents that something refers to. On the way, what is left beside references that are gone is removed. */
 async function* references({ bucket, cutoffMs, signal }: SweepOptions): AsyncGenerator<string> {
-  let asked: { readonly key: string; readonly entry: BlobEntry } | undefined;
+  let place = '';
+  let asked: string | undefined;
   const known = new Set<string>();
   for await (const { key, modifiedMs } of bucket.list(BLOBS, { signal })) {
     const entry = parseBlobEntry(key);
     if (entry === undefined) continue;
-    // In the order of keys, `asked` comes before the references of its blob, and these before their marks.
-    if (entry.type === 'reference' && entry.reference !== undefined) {
-      if (asked?.entry.blob.name === entry.blob.name && asked.entry.blob.digest === entry.blob.digest)
-        asked = undefined;
-      known.add(referenceKey(entry.blob, entry.reference.id));
-      yield entry.reference.content.id;
-    } else if (entry.type === 'asked') {
-      if (asked !== undefined) await bucket.remove(asked.key);
+    const here = blobOfRepositoryPrefix(entry.blob);
+    if (here !== place) {
+      if (asked !== undefined) await bucket.remove(asked);
+      [place, asked] = [here, undefined];
       known.clear();
-      asked = modifiedMs <= cutoffMs ? { key, entry } : undefined;
-    } else if (entry.reference !== undefined && !known.has(referenceKey(entry.blob, entry.reference.id))) {
-      await bucket.remove(key);
+    }
+    // In the order of keys, `asked` comes before the references of its blob, and these before their marks.
+    if (entry.type === 'asked') asked = modifiedMs <= cutoffMs ? key : undefined;
+    else if (entry.reference === undefined) continue;
+    else if (entry.type === 'swept') {
+      if (!known.has(entry.reference.id)) await bucket.remove(key);
+    } else {
+      asked = undefined;
+      known.add(entry.reference.id);
+      yield entry.reference.content.id;
     }
   }
-  if (asked !== undefined) await bucket.remove(asked.key);
+  if (asked !== undefined) await bucket.remove(asked);
 }
