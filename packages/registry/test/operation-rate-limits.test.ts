@@ -165,7 +165,7 @@ describe('clients that trickle', () => {
       server.port,
       `PATCH /v2/a/blobs/uploads/${id} HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n`,
     );
-    const drip = setInterval(() => socket.write('1'), 20);
+    const drip = setInterval(() => socket.write('1'), 20).unref();
     const answer = await readToEnd(socket);
     clearInterval(drip);
     expect(answer).toMatch(/^HTTP\/1\.1 408 [^]*BLOB_UPLOAD_INVALID/);
@@ -173,7 +173,7 @@ describe('clients that trickle', () => {
   });
 
   test('a writer that is slow, but not that slow, is served', async () => {
-    await using server = await serve(() => ({ limits }));
+    await using server = await serve(() => ({ limits: { stallTimeoutMs: 800, minBytesPerSecond: 1000 } }));
     const id = await server.storage.startUpload('a', 'sha256');
     const socket = send(
       server.port,
@@ -182,7 +182,7 @@ describe('clients that trickle', () => {
     let written = 0;
     const drip = setInterval(() => {
       if ((written += 100) <= 4000) socket.write('1'.repeat(100));
-    }, 20);
+    }, 40).unref();
     const [answer] = (await once(socket, 'data')) as [Buffer];
     clearInterval(drip);
     socket.destroy();
@@ -208,7 +208,7 @@ describe('clients that trickle', () => {
     await storage.finishUpload(upload, digest);
     const socket = send(server.port, `GET /v2/a/blobs/${digest} HTTP/1.1\r\nHost: a\r\n\r\n`);
     socket.on('readable', () => undefined);
-    const sip = setInterval(() => void socket.read(20_000), 20);
+    const sip = setInterval(() => void socket.read(20_000), 20).unref();
     await until('the server has given up', () => records.length === 1);
     clearInterval(sip);
     socket.destroy();
@@ -220,7 +220,7 @@ describe('clients that trickle', () => {
   test('a reader that asks for much at once and takes none of it is dropped, and one that is slow is not', async () => {
     const records: RequestRecord[] = [];
     await using server = await serve(() => ({
-      limits: { stallTimeoutMs: 300, minBytesPerSecond: 100_000 },
+      limits: { stallTimeoutMs: 1500, minBytesPerSecond: 10_000 },
       onRequest: (record) => records.push(record),
     }));
     await pushManifest(server.storage, 'a', {
@@ -237,7 +237,7 @@ describe('clients that trickle', () => {
     let read = 0;
     const sip = setInterval(() => {
       for (let part = slow.read(200_000) as Buffer | null; part !== null; part = null) read += part.byteLength;
-    }, 20);
+    }, 20).unref();
     await until('it has all of it', () => read + slow.readableLength > 5 * 4_000_000);
     clearInterval(sip);
     slow.destroy();
