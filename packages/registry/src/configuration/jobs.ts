@@ -21,14 +21,14 @@ interface JobParts extends ServiceParts {
 export function startJobs(configuration: RegistryConfiguration, parts: JobParts): void {
   const { garbage = GARBAGE, retention, scrub, evict, mirrors, readOnly = false } = configuration;
   const { storage, metrics, policy, undo, note, failed } = parts;
-  // Only looking is left to one that changes nothing.
+  // One that changes nothing has none of these: scrub sets aside what is corrupt.
   undo.use(
     scheduleMaintenance({
       storage,
       policy,
       garbage: readOnly ? undefined : garbage,
       retention: readOnly ? undefined : retention,
-      scrub,
+      scrub: readOnly ? undefined : scrub,
       onReport: (report) => {
         if (report.job === 'garbage') metrics?.onGarbage(report.report);
         note({ type: 'report', subject: report.job, detail: report });
