@@ -35,7 +35,8 @@ export interface BlobReader {
    */
   openBlob(name: string, digest: Digest, options?: StorageCall): Promise<OpenBlob>;
   /**
-   * A URL that the client may read the blob from by itself for some minutes, ranges included; undefined: only through us.
+   * A URL that the client may read the blob from by itself for some minutes, ranges included; undefined: only through us, and
+   * not that the blob is there.
    *
    * @throws {@link RegistryError} `BLOB_UNKNOWN`
    */
