@@ -22,6 +22,7 @@ import type { RequestLimiter } from './limiter.ts';
 import { listReferrers, listRepositories, listTags } from './lists.ts';
 import { deleteManifest, readManifest, writeManifest } from './manifests.ts';
 import { dropSlowReader } from './slow-reader.ts';
+import { inTurn } from './turns.ts';
 import {
   cancelUpload,
   finishUpload,
@@ -120,7 +121,7 @@ export function createRegistry(options: RegistryOptions): Registry {
     for (const gone of running.values()) gone.abort();
     await Promise.all(running.keys());
   };
-  return { handler, close, [Symbol.asyncDispose]: close };
+  return { handler: inTurn(handler), close, [Symbol.asyncDispose]: close };
 }
 
 const withDefaults = (limits: Partial<RegistryLimits>): RegistryLimits => ({

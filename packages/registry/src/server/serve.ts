@@ -19,6 +19,7 @@ import { createRegistry } from './registry.ts';
 import type { Registry, RegistryOptions } from './registry.ts';
 import { checkTls, watchTls } from './tls.ts';
 import type { TlsOptions } from './tls.ts';
+import { inTurn } from './turns.ts';
 
 const HOUR_MS = 3_600_000;
 const HEADERS_BYTES = 16 * 1024;
@@ -87,7 +88,7 @@ export async function serveRegistry(options: ServeOptions): Promise<RegistryServ
   const registry = createRegistry({ ...options, ...guarded, storage });
   const drain = makeDrain(options.wrap?.(registry.handler) ?? registry.handler);
   const server = await makeServer(options, undo);
-  server.on('request', drain.handler);
+  server.on('request', inTurn(drain.handler));
   server.listen(address.port, address.address);
   await once(server, 'listening');
   const timer = undo.adopt(cleanUploads(storage, options), clearInterval);
