@@ -10,14 +10,14 @@ interface Turns {
   readonly waiting: (readonly [request: IncomingMessage, response: ServerResponse])[];
 }
 
+const connections = new WeakMap<Socket, Turns>();
+
 /**
  * Answers the requests of a connection one after the other. A client may send the next before it has the answer to the last;
  * Node hands out all that have arrived, a thousand in one packet, and keeps the answers in memory until they can be sent, in
  * order. Requests that wait when a connection is lost are forgotten: nothing would ever tell that their answers are over.
  */
 export function inTurn(handler: RequestListener): RequestListener {
-  const connections = new WeakMap<Socket, Turns>();
-
   const answer = (turns: Turns, request: IncomingMessage, response: ServerResponse): void => {
     turns.current = response;
     response.once('close', () => {
@@ -34,7 +34,9 @@ export function inTurn(handler: RequestListener): RequestListener {
     const { socket } = request;
     let turns = connections.get(socket);
     if (turns === undefined) connections.set(socket, (turns = { current: undefined, waiting: [] }));
-    if (turns.current === undefined || turns.current.closed) answer(turns, request, response);
+    // A server and the registry in it may both see to turns.
+    if (turns.current === response) handler(request, response);
+    else if (turns.current === undefined || turns.current.closed) answer(turns, request, response);
     else if (turns.waiting.push([request, response]) > WAITING_MAX) socket.destroy();
   };
 }
