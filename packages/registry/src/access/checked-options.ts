@@ -1,6 +1,6 @@
 import { RegistryConfigError } from '../errors.ts';
-import { anyText, atLeast, fieldsOf, flag, listOf, mapOf, oneOf, refuse, safeUrl, text, token } from './check.ts';
-import type { Check } from './check.ts';
+import { anyText, atLeast, fieldsOf, flag, listOf, mapOf, oneOf, refuse, safeUrl, text, token } from '../option-checks.ts';
+import type { Check } from '../option-checks.ts';
 import type {
   AccessOptions,
   AccessRule,

@@ -8,7 +8,7 @@ import type { Refused } from './jwt.ts';
 import type { DelegatedTokenOptions } from './options.ts';
 import type { Grant } from './own-tokens.ts';
 import { readActor, readScopes } from './token-claims.ts';
-import { withFile } from './watched-files.ts';
+import { withFile } from '../watched-files.ts';
 
 const OPTION = 'access.delegatedTokens.publicKeysFile';
 const CLOCK_SKEW_SECONDS = 60;

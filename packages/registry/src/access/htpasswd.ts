@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 
 import { RegistryConfigError } from '../errors.ts';
-import { withFile } from './watched-files.ts';
+import { withFile } from '../watched-files.ts';
 
 /** Hashes of passwords by account. */
 export type Accounts = ReadonlyMap<string, string>;

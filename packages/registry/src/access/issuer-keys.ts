@@ -1,7 +1,7 @@
 import type { JSONWebKeySet, LocalJWKSet } from 'jose';
 
 import { RegistryError } from '../errors.ts';
-import { isLoopbackHost } from './check.ts';
+import { isLoopbackHost } from '../option-checks.ts';
 
 const TIMEOUT_MS = 5000;
 const DOCUMENT_MAX_BYTES = 1024 * 1024;

@@ -16,8 +16,8 @@ import { Passwords } from './passwords.ts';
 import { compileRules } from './rules.ts';
 import { tokenEndpoint } from './token-endpoint.ts';
 import { openTokenKey } from './token-key.ts';
-import { watchFiles } from './watched-files.ts';
-import type { WatchOptions } from './watched-files.ts';
+import { watchFiles } from '../watched-files.ts';
+import type { WatchOptions } from '../watched-files.ts';
 
 const RELOAD_INTERVAL_MS = 2000;
 

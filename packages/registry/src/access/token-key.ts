@@ -3,7 +3,7 @@ import type { KeyObject } from 'node:crypto';
 import { link, open, readFile, unlink } from 'node:fs/promises';
 
 import { RegistryConfigError } from '../errors.ts';
-import { withFile } from './watched-files.ts';
+import { withFile } from '../watched-files.ts';
 
 /** The pair that tokens are signed with, ES256. */
 export interface TokenKey {

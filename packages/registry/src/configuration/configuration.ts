@@ -1,6 +1,6 @@
 import { checkAccessOptions } from '../access/checked-options.ts';
-import { anyText, atLeast, fieldsOf, flag, listOf, mapOf, oneOf, refuse, text } from '../access/check.ts';
-import type { Check } from '../access/check.ts';
+import { anyText, atLeast, fieldsOf, flag, listOf, mapOf, oneOf, refuse, text } from '../option-checks.ts';
+import type { Check } from '../option-checks.ts';
 import type { AccessOptions } from '../access/options.ts';
 import { parseRetention } from '../maintenance/retention-rules.ts';
 import type { RetentionRule } from '../maintenance/retention-rules.ts';

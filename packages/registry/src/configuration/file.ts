@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
-import { refuse } from '../access/check.ts';
+import { refuse } from '../option-checks.ts';
 import { isRegistryConfigError, RegistryConfigError } from '../errors.ts';
 import { checkConfiguration } from './configuration.ts';
 import type { RegistryConfiguration } from './configuration.ts';

@@ -1,4 +1,4 @@
-import { refuse } from '../access/check.ts';
+import { refuse } from '../option-checks.ts';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;

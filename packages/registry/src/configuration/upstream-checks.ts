@@ -1,7 +1,7 @@
 import type { Credential, RegistryHost, RegistryMirror } from '@tsc/image';
 
-import { anyText, atLeast, fieldsOf, flag, listOf, mapOf, oneOf, refuse, text } from '../access/check.ts';
-import type { Check } from '../access/check.ts';
+import { anyText, atLeast, fieldsOf, flag, listOf, mapOf, oneOf, refuse, text } from '../option-checks.ts';
+import type { Check } from '../option-checks.ts';
 import type { Mirror, Upstream, UpstreamRegistry } from '../upstream/options.ts';
 
 /** A user with a password, or one of the two kinds of tokens. */

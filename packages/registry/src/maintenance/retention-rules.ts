@@ -1,5 +1,5 @@
-import { atLeast, fieldsOf, listOf, refuse, text } from '../access/check.ts';
-import type { Check } from '../access/check.ts';
+import { atLeast, fieldsOf, listOf, refuse, text } from '../option-checks.ts';
+import type { Check } from '../option-checks.ts';
 
 /**
  * What stays in the repositories that a pattern names. A rule with one of the three `keep…` governs tags: of these it removes

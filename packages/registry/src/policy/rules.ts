@@ -1,5 +1,5 @@
-import { atLeast, fieldsOf, listOf, refuse, text } from '../access/check.ts';
-import type { Check } from '../access/check.ts';
+import { atLeast, fieldsOf, listOf, refuse, text } from '../option-checks.ts';
+import type { Check } from '../option-checks.ts';
 import { compilePatterns } from '../patterns.ts';
 import type { RepositoryPolicy } from './policy.ts';
 

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { SecureContextOptions } from 'node:tls';
 
-import { watchFiles, withFile } from '../access/watched-files.ts';
-import type { Watched, WatchOptions } from '../access/watched-files.ts';
+import { watchFiles, withFile } from '../watched-files.ts';
+import type { Watched, WatchOptions } from '../watched-files.ts';
 import { RegistryConfigError } from '../errors.ts';
 
 /** Files in PEM; read again when they change. */

@@ -1,4 +1,4 @@
-import { RegistryConfigError } from '../errors.ts';
+import { RegistryConfigError } from './errors.ts';
 
 /** Takes a value that came from a file, and gives it back as what it must be. `option` is how it is called there. */
 export type Check<T> = (value: unknown, option: string) => T;

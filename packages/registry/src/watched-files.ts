@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises';
 
-import { RegistryConfigError } from '../errors.ts';
+import { RegistryConfigError } from './errors.ts';
 
 /** A value that is made of files, and made anew when they change. */
 export interface Watched<T> extends Disposable {
