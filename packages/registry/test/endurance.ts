@@ -65,46 +65,66 @@ const isBroken = (error: unknown): boolean =>
 
 const KEPT_PER_PUSHER = 8;
 
+/** What clients know between them: which images have to be there, and what went wrong. */
+class Clients {
+  readonly present = new Set<Acknowledged>();
+  readonly failures: string[] = [];
+  readonly counts = { pushes: 0, pulls: 0, deletes: 0 };
+  readonly #layerMaxBytes: number;
+
+  constructor(layerMaxBytes: number) {
+    this.#layerMaxBytes = layerMaxBytes;
+  }
+
+  /** Pushes, and deletes one of many that it has pushed. */
+  async push(target: ConformanceTarget, name: string, mine: Acknowledged[]): Promise<void> {
+    const contents = [randomBytes(20), randomBytes(randomInt(1, this.#layerMaxBytes)), Buffer.from('shared by all')];
+    const blobs: Digest[] = [];
+    for (const bytes of contents) blobs.push(await target.pushBlob(name, bytes));
+    const [config, ...layers] = contents.map((bytes) => describe(bytes, 'application/octet-stream'));
+    const document = { schemaVersion: 2, mediaType: MANIFEST, config, layers };
+    const { digest } = await target.pushManifest(name, `t${String(randomInt(5))}`, document);
+    const image: Acknowledged = { name, manifest: digest, blobs };
+    this.counts.pushes += 1;
+    this.present.add(image);
+    mine.push(image);
+    const old = mine.length > KEPT_PER_PUSHER ? mine.splice(randomInt(mine.length), 1) : [];
+    for (const one of old) await this.#remove(target, one);
+  }
+
+  async #remove(target: ConformanceTarget, image: Acknowledged): Promise<void> {
+    // From here on nobody expects it: it may be gone although no answer comes.
+    this.present.delete(image);
+    const { status } = await target.send('DELETE', `/v2/${image.name}/manifests/${image.manifest}`);
+    if (status !== 202) this.failures.push(`DELETE ${image.manifest}: ${String(status)}`);
+    this.counts.deletes += 1;
+  }
+
+  /** Pulls one of those that have to be there, if there is any. */
+  async pull(target: ConformanceTarget): Promise<void> {
+    const images = [...this.present];
+    const image = images[randomInt(Math.max(images.length, 1))];
+    if (image === undefined) return sleep(10);
+    const paths = [`manifests/${image.manifest}`, ...image.blobs.map((digest) => `blobs/${digest}`)];
+    for (const path of paths) {
+      const { status, body } = await target.send('GET', `/v2/${image.name}/${path}`);
+      if (!this.present.has(image)) return;
+      const digest = path.slice(path.indexOf('/') + 1);
+      if (status !== 200 || digestOf(body) !== digest) this.failures.push(`GET ${path}: ${String(status)}`);
+    }
+    this.counts.pulls += 1;
+  }
+}
+
 /**
  * Lets clients push, pull and delete while garbage is collected all the time, and kills the registry again and again. It is
  * not running when this resolves.
  */
 export async function endure(options: EnduranceOptions): Promise<EnduranceReport> {
-  const { dir, clients, kills, lifeMs, layerMaxBytes = 300_000 } = options;
+  const { dir, clients: count, kills, lifeMs, layerMaxBytes = 300_000 } = options;
   let running = await start(dir);
   let done = false;
-  const present = new Set<Acknowledged>();
-  const failures: string[] = [];
-  const counts = { pushes: 0, pulls: 0, deletes: 0 };
-
-  const push = async (target: ConformanceTarget, name: string): Promise<Acknowledged> => {
-    const contents = [randomBytes(20), randomBytes(randomInt(1, layerMaxBytes)), Buffer.from('shared by all')];
-    const blobs: Digest[] = [];
-    for (const bytes of contents) blobs.push(await target.pushBlob(name, bytes));
-    const [config, ...layers] = contents.map((bytes) => describe(bytes, 'application/octet-stream'));
-    const image = { schemaVersion: 2, mediaType: MANIFEST, config, layers };
-    const { digest } = await target.pushManifest(name, `t${String(randomInt(5))}`, image);
-    return { name, manifest: digest, blobs };
-  };
-
-  const remove = async (target: ConformanceTarget, image: Acknowledged): Promise<void> => {
-    // From here on nobody expects it: it may be gone although no answer comes.
-    present.delete(image);
-    const { status } = await target.send('DELETE', `/v2/${image.name}/manifests/${image.manifest}`);
-    if (status !== 202) failures.push(`DELETE ${image.manifest}: ${String(status)}`);
-    counts.deletes += 1;
-  };
-
-  const pull = async (target: ConformanceTarget, image: Acknowledged): Promise<void> => {
-    const paths = [`manifests/${image.manifest}`, ...image.blobs.map((digest) => `blobs/${digest}`)];
-    for (const path of paths) {
-      const { status, body } = await target.send('GET', `/v2/${image.name}/${path}`);
-      if (!present.has(image)) return;
-      const digest = path.slice(path.indexOf('/') + 1);
-      if (status !== 200 || digestOf(body) !== digest) failures.push(`GET ${path}: ${String(status)}`);
-    }
-    counts.pulls += 1;
-  };
+  const clients = new Clients(layerMaxBytes);
 
   const work = async (act: (target: ConformanceTarget) => Promise<void>): Promise<void> => {
     while (!done) {
@@ -112,41 +132,27 @@ export async function endure(options: EnduranceOptions): Promise<EnduranceReport
       try {
         await act(target);
       } catch (error) {
-        if (!isBroken(error)) failures.push(String(error));
+        if (!isBroken(error)) clients.failures.push(String(error));
         await sleep(5);
       }
     }
   };
-
-  const pusher = (at: number): Promise<void> => {
+  const working = Array.from({ length: count }, (_, at) => {
     const mine: Acknowledged[] = [];
-    return work(async (target) => {
-      const image = await push(target, `team/app${String(at % 3)}`);
-      counts.pushes += 1;
-      present.add(image);
-      mine.push(image);
-      const old = mine.length > KEPT_PER_PUSHER ? mine.splice(randomInt(mine.length), 1) : [];
-      for (const one of old) await remove(target, one);
-    });
-  };
+    const name = `team/app${String(at % 3)}`;
+    return work((target) => (at % 2 === 0 ? clients.push(target, name, mine) : clients.pull(target)));
+  });
 
-  const puller = (): Promise<void> =>
-    work(async (target) => {
-      const images = [...present];
-      const image = images[randomInt(Math.max(images.length, 1))];
-      await (image === undefined ? sleep(10) : pull(target, image));
-    });
-
-  const working = Array.from({ length: clients }, (_, at) => (at % 2 === 0 ? pusher(at / 2) : puller()));
   for (let at = 0; at < kills; at++) {
     await sleep(randomInt(...lifeMs));
     await kill(running);
     running = await start(dir);
   }
+  await sleep(randomInt(...lifeMs));
   // On a machine with much else to do, nothing may have been finished so far.
-  while (Math.min(counts.pushes, counts.pulls) < kills) await sleep(20);
+  while (Math.min(clients.counts.pushes, clients.counts.pulls) < kills) await sleep(20);
   done = true;
   await Promise.all(working);
   await kill(running);
-  return { ...counts, acknowledged: [...present], failures };
+  return { ...clients.counts, acknowledged: [...clients.present], failures: clients.failures };
 }

@@ -2,9 +2,10 @@ import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { RegistryError } from '../errors.ts';
+import type { Digest } from '../names.ts';
 import { compareBytes, takePage } from '../pagination.ts';
 import type { Page, PageRequest } from '../pagination.ts';
-import type { RegistryStorage } from '../storage.ts';
+import type { BlobInfo, RegistryStorage, StorageCall, Upload } from '../storage.ts';
 import { loadSystemCalls } from '../system.ts';
 import { mountContent, mountLink, openLink, publishBlob, removeLink, statLink } from './blobs.ts';
 import { makeDurableDir, replaceFile, unlessMissing } from './durable.ts';
@@ -72,21 +73,7 @@ export async function openFileSystemStorage(
     startUpload: (name, algorithm) => uploads.start(name, algorithm),
     uploadedBytes: (upload) => uploads.sizeBytes(upload),
     appendUpload: (upload, chunk, options) => uploads.append(upload, chunk, options),
-    finishUpload: async (upload, digest, { signal } = {}) => {
-      const claim = await uploads.claim(upload, signal);
-      let isOver = false;
-      try {
-        if (await uploads.verify(claim, digest)) {
-          const info = await publishBlob(rootDir, claim, { name: upload.name, digest });
-          isOver = true;
-          return info;
-        }
-        isOver = true;
-        throw new RegistryError('DIGEST_INVALID', 'the bytes have another digest', { detail: { digest } });
-      } finally {
-        await (isOver ? uploads.finish(claim) : uploads.release(claim));
-      }
-    },
+    finishUpload: (upload, digest, { signal } = {}) => finishUpload({ rootDir, uploads }, { upload, digest, signal }),
     cancelUpload: async (upload) => {
       if (!(await uploads.remove(upload))) throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'no such upload');
     },
@@ -121,6 +108,30 @@ export async function openFileSystemStorage(
     // Nothing is held open between calls.
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
+}
+
+interface Finishing extends StorageCall {
+  readonly upload: Upload;
+  readonly digest: Digest;
+}
+
+async function finishUpload(
+  { rootDir, uploads }: { readonly rootDir: string; readonly uploads: Uploads },
+  { upload, digest, signal }: Finishing,
+): Promise<BlobInfo> {
+  const claim = await uploads.claim(upload, signal);
+  let isOver = false;
+  try {
+    if (await uploads.verify(claim, digest)) {
+      const info = await publishBlob(rootDir, claim, { name: upload.name, digest });
+      isOver = true;
+      return info;
+    }
+    isOver = true;
+    throw new RegistryError('DIGEST_INVALID', 'the bytes have another digest', { detail: { digest } });
+  } finally {
+    await (isOver ? uploads.finish(claim) : uploads.release(claim));
+  }
 }
 
 async function pageOfRepositories(rootDir: string, { limit, after }: PageRequest): Promise<Page<string>> {
