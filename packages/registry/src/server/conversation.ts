@@ -43,6 +43,8 @@ export class Conversation {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly requestId: string = randomUUID();
+  /** Kept, because a request forgets it when it is broken off. */
+  readonly #socket: Socket;
   /** Kept, because a socket forgets it when it is closed. */
   readonly address: string | undefined;
   identity: Identity = EVERYBODY;
@@ -58,6 +60,7 @@ export class Conversation {
   ) {
     this.request = request;
     this.response = response;
+    this.#socket = request.socket;
     this.address = clientAddress(request, isProxy);
   }
 
@@ -75,7 +78,7 @@ export class Conversation {
   }
 
   #traffic(): Pick<RequestRecord, 'receivedBytes' | 'sentBytes'> {
-    const { socket } = this.request;
+    const socket = this.#socket;
     const before = counted.get(socket) ?? { readBytes: 0, writtenBytes: 0 };
     const now = trafficOf(socket);
     counted.set(socket, now);

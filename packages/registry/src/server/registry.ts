@@ -112,7 +112,10 @@ export function createRegistry(options: RegistryOptions): Registry {
       storage,
       limits,
       signal,
-    }).finally(() => running.delete(answered));
+    })
+      // Nothing of one request may end the process, which has the others.
+      .catch((failure: unknown) => options.onFailure?.(failure))
+      .finally(() => running.delete(answered));
     running.set(answered, gone);
   };
 

@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
 import type { RegistryLimits } from './context.ts';
@@ -23,11 +23,11 @@ function takenBytes(socket: Socket): number | undefined {
  * that are sent piece by piece see to that themselves.
  */
 export function dropSlowReader(
-  { request, response }: { readonly request: IncomingMessage; readonly response: ServerResponse },
+  { response }: { readonly response: ServerResponse },
   { stallTimeoutMs, minBytesPerSecond }: RegistryLimits,
 ): void {
-  const { socket } = request;
-  if (response.writableLength === 0 || response.closed || socket.destroyed) return;
+  const { socket } = response;
+  if (response.writableLength === 0 || response.closed || socket === null || socket.destroyed) return;
   const minBytes = Math.max(1, (minBytesPerSecond * stallTimeoutMs) / 1000);
   let before = takenBytes(socket);
   const timer = setInterval(() => {
