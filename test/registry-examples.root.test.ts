@@ -1,9 +1,10 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { request, type IncomingMessage } from 'node:http';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
@@ -99,6 +100,28 @@ describeRoot('examples/ that speak with a registry, run by an ordinary user', ()
     registry = stack.use(await startDockerRegistry());
   });
   afterAll(() => stack.disposeAsync());
+
+  test('registry-in-a-server.ts takes a push, says so, and shows it', async () => {
+    const place = join(dir, 'served');
+    mkdirSync(place);
+    chownSync(place, NOBODY, NOBODY);
+    const program = join(root, 'examples/registry-in-a-server.ts');
+    const child = spawn(process.execPath, [program, place, '0'], {
+      ...{ uid: NOBODY, gid: NOBODY, stdio: ['ignore', 'pipe', 'inherit'] },
+      env: { PATH: process.env['PATH'] },
+    });
+    const exited = once(child, 'exit');
+    const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+    const [, domain = ''] = /^docker push (\S+)\/app$/.exec(String((await lines.next()).value)) ?? [];
+    {
+      await using client = openRegistryClient();
+      await push(client, `${domain}/team/app:1`, await small('hello'));
+    }
+    expect(String((await lines.next()).value)).toMatch(/^team\/app sha256:[0-9a-f]{64}$/);
+    expect(await fetchPage(`http://${domain}/ui/repositories/team/app`)).toContain('team/app:1');
+    child.kill();
+    expect(await exited).toEqual([0, null]);
+  });
 
   test('push-node-app.ts makes an image of a Node app, which answers where it is pulled', async () => {
     mkdirSync(join(dir, 'app'), { recursive: true });
