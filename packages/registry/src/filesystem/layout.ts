@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 
+import { RegistryError } from '../errors.ts';
 import { isDigest, isName, isTag } from '../names.ts';
 import type { Digest } from '../names.ts';
 import type { Upload } from '../storage.ts';
@@ -98,7 +99,8 @@ export function digestOfFileName(fileName: string): Digest | undefined {
 
 /** The name is in the directory's, so that an id means nothing in another repository. */
 export function uploadDir(rootDir: string, { name, id }: Upload): string {
-  must(/^[a-z0-9-]{1,64}$/.test(id), 'upload');
+  // Clients may ask for what another kind of storage calls its uploads.
+  if (!/^[a-z0-9-]{1,64}$/.test(id)) throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'no such upload');
   const owner = createHash('sha256').update(name).digest('hex').slice(0, 32);
   return join(uploadsDir(rootDir), `${id}.${owner}`);
 }

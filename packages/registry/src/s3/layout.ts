@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 
+import { RegistryError } from '../errors.ts';
 import { isDigest, isName, isTag } from '../names.ts';
 import type { Algorithm, Digest } from '../names.ts';
 
@@ -151,7 +152,8 @@ export function digestAtEnd(key: string): Digest | undefined {
 
 export const freshUpload = (algorithm: Algorithm, random: string): string => `${algorithm}-${random}`;
 export function uploadPrefix(id: string): string {
-  must(/^[a-z0-9-]{1,64}$/.test(id), 'upload');
+  // Clients may ask for what another kind of storage calls its uploads.
+  if (!/^[a-z0-9-]{1,64}$/.test(id)) throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'no such upload');
   return `${UPLOADS}${id}/`;
 }
 const SEQUENCE_DIGITS = 10;
