@@ -23,6 +23,7 @@ import { listReferrers, listRepositories, listTags } from './lists.ts';
 import { deleteManifest, readManifest, writeManifest } from './manifests.ts';
 import { dropSlowReader } from './slow-reader.ts';
 import { inTurn } from './turns.ts';
+import { dropUnwantedBody } from './unwanted-body.ts';
 import {
   cancelUpload,
   finishUpload,
@@ -161,6 +162,7 @@ async function answer(conversation: Conversation, options: AnswerOptions): Promi
     await sendError(conversation, refusal);
   }
   dropSlowReader(conversation, options.limits);
+  dropUnwantedBody(request, options.limits);
   if (onRequest !== undefined) onRequest(await conversation.record());
 }
 
