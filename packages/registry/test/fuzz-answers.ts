@@ -47,7 +47,9 @@ function readAnswer(bytes: Buffer, method: string | undefined): readonly [WireAn
     if (!isThere && method !== undefined && method !== 'HEAD') throw new Error('a chunked body without an end');
     return [{ status, headers, body: none.subarray(0, 0) }, rest.subarray(isThere ? none.byteLength : 0)];
   }
-  if (!bodiless && length === undefined && headers['connection'] !== 'close') throw new Error('no Content-Length');
+  const mayBeHead = method === undefined && status === 417;
+  if (!bodiless && !mayBeHead && length === undefined && headers['connection'] !== 'close')
+    throw new Error('no Content-Length');
   if (length !== undefined && !/^\d+$/.test(length)) throw new Error(`the length ${length}`);
   const wanted = bodiless ? 0 : Number(length ?? 0);
   // Of a HEAD among others, nobody knows that it was one.

@@ -61,7 +61,7 @@ function learnFrom(known: Known, { pushes }: Episode, { status, headers }: WireA
 const shown = (bytes: Buffer): string => JSON.stringify(bytes.subarray(0, 1500).toString('latin1'));
 
 /** Sends requests that nobody should, some at a time, and judges every answer. */
-export async function fuzz({ target, seed, count, secret, clients = 16 }: FuzzOptions): Promise<FuzzReport> {
+export async function fuzz({ target, seed, count, secret, clients = 48 }: FuzzOptions): Promise<FuzzReport> {
   const known: Known = { blobs: [], manifests: [], uploads: [] };
   const statuses: Record<string, number> = {};
   const findings: string[] = [];

@@ -15,6 +15,8 @@ import type { HostileTarget } from './hostile-registry.ts';
 
 const MB = 1024 * 1024;
 const STALL_MS = 1000;
+/** Where nothing is wrong it is some 50; a machine may have other things to do. */
+const PROMPT_MS = 2000;
 
 interface Setting {
   readonly target: HostileTarget;
@@ -98,7 +100,7 @@ describeRoot('a registry and many who mean it no good', () => {
       await using storage = await openFileSystemStorage(rootDir);
       const sinceMs = performance.now();
       const removing = storage.removeStaleUploads(0);
-      expect(await slowestAnswer(client, `/v2/a/blobs/${digest}`, 500)).toBeLessThan(1000);
+      expect(await slowestAnswer(client, `/v2/a/blobs/${digest}`, 500)).toBeLessThan(PROMPT_MS);
       expect(await removing).toBe(10_000);
       expect(performance.now() - sinceMs).toBeLessThan(30_000);
       expect(await readdir(join(rootDir, 'uploads'))).toEqual([]);
@@ -159,7 +161,7 @@ describeRoot('a registry and many who mean it no good', () => {
         for (const socket of [...writers, ...unwanted]) if (socket.writable) socket.write('x');
       }, STALL_MS / 4);
       try {
-        expect(await slowestAnswer(client, `/v2/a/blobs/${digest}`, STALL_MS)).toBeLessThan(1000);
+        expect(await slowestAnswer(client, `/v2/a/blobs/${digest}`, STALL_MS)).toBeLessThan(PROMPT_MS);
         expect((await target.memoryBytes()) - memory).toBeLessThan(128 * MB);
         await until('writers are dropped', allClosed([...writers, ...unwanted]), STALL_MS * 6);
         await until('descriptors are back', async () => (await target.descriptors()) <= descriptors + 5, STALL_MS * 6);
@@ -191,7 +193,7 @@ describeRoot('a registry and many who mean it no good', () => {
         for (const socket of slow) if (socket.writable) socket.write('x');
       }, 100);
       try {
-        expect(await slowestAnswer(client, `/v2/a/blobs/${digest}`, 1000)).toBeLessThan(1000);
+        expect(await slowestAnswer(client, `/v2/a/blobs/${digest}`, 1000)).toBeLessThan(PROMPT_MS);
         await until('they are closed', allClosed([...idle, ...slow, ...half]), 6000);
         await until('descriptors are back', async () => (await target.descriptors()) <= descriptors + 5, 6000);
       } finally {

@@ -7,8 +7,9 @@ import { compareBytes, takePage } from '../pagination.ts';
 import type { Page, PageRequest } from '../pagination.ts';
 import type { BlobInfo, RegistryStorage, StorageCall, Upload } from '../storage.ts';
 import { loadSystemCalls } from '../system.ts';
+import { inodeOf } from './aside.ts';
 import { mountContent, mountLink, openLink, publishBlob, removeLink, statLink } from './blobs.ts';
-import { makeDurableDir, replaceFile, unlessMissing } from './durable.ts';
+import { errnoOf, makeDurableDir, replaceFile, unlessMissing } from './durable.ts';
 import { collectGarbage } from './garbage.ts';
 import { Contents, listBlobs, listManifests, listTagEntries } from './inventory.ts';
 import { blobsDir, repositoriesDir, temporaryDir, uploadsDir } from './layout.ts';
@@ -129,6 +130,9 @@ async function finishUpload(
     }
     isOver = true;
     throw new RegistryError('DIGEST_INVALID', 'the bytes have another digest', { detail: { digest } });
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT' || (await inodeOf(claim.path)) !== undefined) throw error;
+    throw new RegistryError('BLOB_UPLOAD_UNKNOWN', 'the upload was cancelled meanwhile', { cause: error });
   } finally {
     await (isOver ? uploads.finish(claim) : uploads.release(claim));
   }

@@ -22,6 +22,8 @@ import type { TlsOptions } from './tls.ts';
 import { inTurn } from './turns.ts';
 
 const HOUR_MS = 3_600_000;
+/** Connections that wait to be accepted. A client that finds no room for its own tries again after a second. */
+const BACKLOG = 4096;
 const HEADERS_BYTES = 16 * 1024;
 const HEADERS_TIMEOUT_MS = 20_000;
 const KEEP_ALIVE_MS = 30_000;
@@ -89,7 +91,7 @@ export async function serveRegistry(options: ServeOptions): Promise<RegistryServ
   const drain = makeDrain(options.wrap?.(registry.handler) ?? registry.handler);
   const server = await makeServer(options, undo);
   server.on('request', inTurn(drain.handler));
-  server.listen(address.port, address.address);
+  server.listen(address.port, address.address, BACKLOG);
   await once(server, 'listening');
   const timer = undo.adopt(cleanUploads(storage, options), clearInterval);
   timer.unref();
