@@ -73,7 +73,7 @@ export function parseManifestDocument(bytes: Uint8Array, contentType: string | u
     mediaType,
     blobs: MANIFEST_TYPES.has(mediaType) ? blobsOf(document) : [],
     members: INDEX_TYPES.has(mediaType)
-      ? descriptors(document['manifests'], 'manifests').map(({ digest }) => digest)
+      ? [...new Set(descriptors(document['manifests'], 'manifests').map(({ digest }) => digest))]
       : [],
     subject: isAbsent(document['subject']) ? undefined : descriptor(document['subject'], 'subject').digest,
     artifactType: artifactTypeOf(document),

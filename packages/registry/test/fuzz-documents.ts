@@ -6,6 +6,8 @@ import type { Random } from './fuzz-random.ts';
 export interface Known {
   readonly blobs: Digest[];
   readonly manifests: Digest[];
+  /** Where blobs and manifests were said to be. */
+  readonly places: string[];
   /** Where uploads go on. */
   readonly uploads: string[];
 }

@@ -138,6 +138,9 @@ function single(random: Random, known: Known, last: boolean): Single {
   const target = finished ? `${path}?digest=${digestOf(body)}` : path;
   const message = framed(random, body, hasBody);
   const type = isDocument && random.chance(0.1) ? ['Content-Type: application/vnd.x+json'] : [];
+  const ranged = kind === 'blob' && random.chance(0.3) ? [`Range: ${range(random)}`] : [];
+  const digest = path.slice(path.lastIndexOf('/') + 1);
+  const conditional = hasBody || random.chance(0.9) ? [] : [`If-None-Match: "${digest}"`];
   const odd = Array.from({ length: random.chance(0.35) ? 1 + random.int(3) : 0 }, () => header(random));
   const version = random.chance(0.98)
     ? 'HTTP/1.1'
@@ -147,6 +150,8 @@ function single(random: Random, known: Known, last: boolean): Single {
     ...(last ? ['Connection: close'] : []),
     ...message.head,
     ...type,
+    ...ranged,
+    ...conditional,
     ...odd,
   ];
   const head = `${method} ${target} ${version}\r\n${headers.map((line) => `${line}\r\n`).join('')}\r\n`;

@@ -115,14 +115,19 @@ export function fuzzedTarget(random: Random, known: Known): Target {
   ] as const);
   switch (kind) {
     case 'manifest': {
+      const place = random.some(known.places);
+      if (place?.includes('/manifests/') === true && random.chance(0.4)) return { kind, path: place };
       const reference = random.chance(0.6) ? tag(random) : digest(random, known);
       return { kind, path: `${repository}/manifests/${reference}${query(random, known)}` };
     }
-    case 'blob':
+    case 'blob': {
+      const place = random.some(known.places);
+      if (place?.includes('/blobs/') === true && random.chance(0.8)) return { kind, path: place };
       return {
         kind,
         path: `${repository}/blobs/${digest(random, known)}${random.chance(0.1) ? query(random, known) : ''}`,
       };
+    }
     case 'start': {
       const mount = `?mount=${digest(random, known)}${random.chance(0.7) ? `&from=${name(random)}` : ''}`;
       const algorithm = `?digest-algorithm=${random.pick(['sha256', 'sha512', 'md5', '__proto__', ''])}`;

@@ -45,8 +45,7 @@ describeRoot('a registry that gets requests nobody should send', () => {
         '416',
       ]),
     );
-    const [warmBytes, endBytes] = memoryBytes;
-    expect(endBytes - warmBytes).toBeLessThan(GROWTH_BYTES);
+    expect((memoryBytes.at(-1) ?? Infinity) - (memoryBytes[3] ?? 0)).toBeLessThan(GROWTH_BYTES);
     expect((await target.descriptors()) - descriptors).toBeLessThan(10);
     await expectOnlyRoot(outsideDir);
     await expectSound(target, rootDir);

@@ -23,8 +23,8 @@ export interface FuzzReport {
   readonly statuses: Readonly<Record<string, number>>;
   /** What was wrong: seed, number and bytes of the request, and why. */
   readonly findings: readonly string[];
-  /** After a tenth of the requests, and after all. */
-  readonly memoryBytes: readonly [warm: number, end: number];
+  /** After each tenth of the requests. */
+  readonly memoryBytes: readonly number[];
 }
 
 /** No request may wait longer: every limit of the registry is far below. */
@@ -55,6 +55,7 @@ function learnFrom(known: Known, { pushes }: Episode, { status, headers }: WireA
   const { location, 'docker-content-digest': digest } = headers;
   if (status === 202 && location !== undefined) learn(known.uploads, location);
   if (status !== 201 || digest === undefined || !isDigest(digest)) return;
+  if (location !== undefined) learn(known.places, location);
   learn<Digest>(pushes === 'manifest' ? known.manifests : known.blobs, digest);
 }
 
@@ -62,11 +63,11 @@ const shown = (bytes: Buffer): string => JSON.stringify(bytes.subarray(0, 1500).
 
 /** Sends requests that nobody should, some at a time, and judges every answer. */
 export async function fuzz({ target, seed, count, secret, clients = 48 }: FuzzOptions): Promise<FuzzReport> {
-  const known: Known = { blobs: [], manifests: [], uploads: [] };
+  const known: Known = { blobs: [], manifests: [], places: [], uploads: [] };
   const statuses: Record<string, number> = {};
   const findings: string[] = [];
   let next = 0;
-  let warmBytes = 0;
+  const memoryBytes: number[] = [];
 
   const one = async (at: number): Promise<void> => {
     const episode = makeEpisode(new Random(seed * 1_000_003 + at), known);
@@ -93,10 +94,10 @@ export async function fuzz({ target, seed, count, secret, clients = 48 }: FuzzOp
   const client = async (): Promise<void> => {
     while (next < count && findings.length < FINDINGS_MAX && target.exit() === undefined) {
       const at = next++;
-      if (at === Math.floor(count / 10)) warmBytes = await target.memoryBytes();
+      if (at > 0 && at % Math.ceil(count / 10) === 0) memoryBytes.push(await target.memoryBytes());
       await one(at);
     }
   };
   await Promise.all(Array.from({ length: clients }, client));
-  return { statuses, findings, memoryBytes: [warmBytes, await target.memoryBytes()] };
+  return { statuses, findings, memoryBytes: [...memoryBytes, await target.memoryBytes()] };
 }

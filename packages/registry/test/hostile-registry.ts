@@ -85,7 +85,9 @@ export async function startHostileTarget({
 
 /** Waits until something is true, and fails when it doesn't become so. */
 export async function until(what: string, isTrue: () => Promise<boolean> | boolean, timeoutMs: number): Promise<void> {
-  for (const deadline = performance.now() + timeoutMs; !(await isTrue()); await sleep(20)) {
+  const deadline = performance.now() + timeoutMs;
+  while (!(await isTrue())) {
+    await sleep(20);
     if (performance.now() > deadline) throw new Error(`${what}: not within ${String(timeoutMs)} ms`);
   }
 }

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -42,6 +42,90 @@ async function readToEnd(socket: Socket): Promise<string> {
   for await (const chunk of socket as AsyncIterable<Buffer>) text += chunk.toString('latin1');
   return text;
 }
+
+/** Every way in which somebody has written `..`, or a separator, in the hope that it is read as one later. */
+const DOTS = [
+  '..',
+  '%2e%2e',
+  '%2E.',
+  '.%2e',
+  '%252e%252e',
+  '%25252e%25252e',
+  '..%2f..',
+  '..%2F',
+  '%2e%2e%2f%2e%2e%2f',
+  '..%252f..',
+  '..%5c..',
+  '..\\..',
+  '%2e%2e%5c',
+  '..%255c',
+  '%c0%ae%c0%ae',
+  '%c0%2e%c0%2e',
+  '%e0%80%ae%e0%80%ae',
+  '%f0%80%80%ae%f0%80%80%ae',
+  '..%c0%af',
+  '..%e0%80%af',
+  '..%00',
+  '%00..',
+  '..%0d%0a',
+  '..%09',
+  '..;',
+  '..;a=b',
+  '....',
+  '%u002e%u002e',
+  '%ef%bc%8e%ef%bc%8e',
+  '%e2%80%a5',
+  '%',
+  '%2',
+  '%zz',
+  '%ff',
+  '%ed%a0%80',
+  '.',
+  '%2e',
+  '',
+  '_blobs',
+  '__proto__',
+] as const;
+
+const digest = `sha256:${'0'.repeat(64)}`;
+
+const pathsWith = (dots: string): readonly (readonly [method: string, path: string])[] => [
+  ['GET', `/${dots}/${dots}/etc/passwd`],
+  ['GET', `/v2/${dots}/manifests/v1`],
+  ['PUT', `/v2/${dots}/manifests/v1`],
+  ['GET', `/v2/a/${dots}/b/manifests/v1`],
+  ['GET', `/v2/a/manifests/${dots}/x`],
+  ['PUT', `/v2/a/manifests/-${dots}`],
+  ['DELETE', `/v2/a/manifests/-${dots}`],
+  ['GET', `/v2/a/blobs/${dots}`],
+  ['GET', `/v2/a/blobs/sha256:${dots}/x`],
+  ['DELETE', `/v2/a/blobs/sha256:${dots}`],
+  ['POST', `/v2/a/${dots}/blobs/uploads/`],
+  ['POST', `/v2/a/blobs/uploads/?mount=${digest}&from=a/${dots}/b`],
+  ['POST', `/v2/a/blobs/uploads/?digest=sha256:${dots}`],
+  ['PATCH', `/v2/a/blobs/uploads/x${dots}/x`],
+  ['DELETE', `/v2/a/blobs/uploads/-${dots}`],
+  ['PUT', `/v2/a/blobs/uploads/-${dots}?digest=${digest}`],
+  ['GET', `/v2/a/tags/${dots}/list`],
+  ['GET', `/v2/a/referrers/${dots}`],
+];
+
+describe('paths that would lead elsewhere', () => {
+  test.each(DOTS)('are a 4xx with %j, wherever it stands, and make nothing', async (dots) => {
+    for (const [method, path] of pathsWith(dots)) {
+      const socket = open();
+      socket.write(`${method} ${path} HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
+      const answer = await readToEnd(socket);
+      expect([path, answer]).toEqual([path, expect.stringMatching(/^HTTP\/1\.1 40[045] /)]);
+      // What HTTP's parser refuses never comes to us.
+      if (!/^Docker-Distribution/m.test(answer)) continue;
+      expect(answer.slice(answer.indexOf('\r\n\r\n') + 4)).toMatch(/^\{"errors":\[\{"code":"[A-Z_]+","message":/);
+    }
+    expect(failures).toEqual([]);
+    expect(await readdir(join(rootDir, 'repositories'))).toEqual([]);
+    expect(await readdir(join(rootDir, 'uploads'))).toEqual([]);
+  });
+});
 
 describe('clients that misbehave', () => {
   test('a body that stops arriving is a 408, and its upload keeps what came', async () => {
