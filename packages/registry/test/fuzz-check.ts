@@ -1,4 +1,4 @@
-import { deepEqual, equal, match } from 'node:assert/strict';
+import { equal, match } from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -27,10 +27,10 @@ function checkRepositoryPath(path: string): void {
 
 /** Beside the root there is what was there, and in it nothing that has another form than what a registry writes. */
 export async function expectOnlyRoot(outsideDir: string): Promise<void> {
-  deepEqual((await readdir(outsideDir)).sort(), ['canary', 'root']);
+  equal((await readdir(outsideDir)).sort().join(' '), 'canary root');
   equal(await readFile(join(outsideDir, 'canary'), 'utf8'), SECRET);
   const rootDir = join(outsideDir, 'root');
-  deepEqual((await readdir(rootDir)).sort(), ['blobs', 'registry.json', 'repositories', 'temporary', 'uploads']);
+  equal((await readdir(rootDir)).sort().join(' '), 'blobs registry.json repositories temporary uploads');
   for (const [dir, form] of Object.entries(NAMES)) {
     for (const path of await readdir(join(rootDir, dir), { recursive: true })) match(path, form);
   }
@@ -44,7 +44,7 @@ export async function expectSound(target: HostileTarget, rootDir: string): Promi
   const pulled = await client.send('GET', '/v2/after/all/manifests/v1');
   equal(digestOf(pulled.body), digest);
   equal(await target.close(), '0');
-  deepEqual(target.failures, []);
+  equal(target.failures.join('\n'), '');
   await using storage = await openFileSystemStorage(rootDir);
   for await (const content of storage.listContents()) equal(await storage.verifyContent(content.digest), 'intact');
 }
