@@ -56,6 +56,7 @@ export interface Native {
     fd: number,
   ): Promise<FileBatchAnswer>;
   copy_file_range(fdIn: number, fdOut: number, len: number): number;
+  malloc_trim(): void;
   memfd_create(name: string, flags: number): number;
   fcntl(fd: number, cmd: number, arg: number): number;
   ioctl(fd: number, request: number, arg: number | Uint8Array): number;

@@ -1,4 +1,4 @@
-import { closeSync, constants, existsSync, lstatSync, openSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, lstatSync, openSync, readFileSync, readSync, writeFileSync } from 'node:fs';
 
 import { describe, expect, it } from '@jest/globals';
 
@@ -30,6 +30,29 @@ describe('FileBatch', () => {
     expect([stat.mode & 0o7777n, stat.atimeNs, stat.mtimeNs]).toEqual([0o4711n, 1n, -1_500_000_000n]);
     expect(readFileSync(dir.at('a'), 'utf8')).toBe('some byte');
     closeSync(fd);
+  });
+
+  it('writes a part of the bytes, far behind 4 GiB too, and times of all signs', async () => {
+    using dir = temporaryDirectory();
+    const [batch, bytes, far] = [new FileBatch(), Buffer.from('[some bytes]').subarray(1, -1), 2 ** 33 + 5];
+    const times = [-1_500_000_000n, 4_294_967_296_000_000_007n, 4_294_967_296_000_000_007n, -1n];
+    for (const [index, ns] of times.entries()) {
+      batch.openat2(dir.fd, String(index), CREATE);
+      batch.pwrite(bytes, far, 5);
+      batch.pwrite(bytes, far - 2, 1, 2);
+      batch.futimens({ atimeNs: ns, mtimeNs: ns });
+      batch.close();
+    }
+    expect(() => batch.pwrite(bytes, 0, 5, 6)).toThrow(RangeError);
+    expect(await batch.run()).toMatchObject({ error: undefined });
+    for (const [index, ns] of times.entries()) {
+      const stat = lstatSync(dir.at(String(index)), { bigint: true });
+      expect([stat.size, stat.atimeNs, stat.mtimeNs]).toEqual([BigInt(far + 5), ns, ns]);
+      const fd = openSync(dir.at(String(index)), 'r');
+      const read = Buffer.alloc(8);
+      expect([readSync(fd, read, 0, 8, far - 3), read.toString()]).toEqual([8, '\0ombytes']);
+      closeSync(fd);
+    }
   });
 
   it('stops at a failure, and goes on behind it with a descriptor of the caller', async () => {

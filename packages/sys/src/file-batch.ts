@@ -54,6 +54,10 @@ export class FileBatch {
   #operations = 0;
   readonly #strings: string[] = [];
   readonly #data: Uint8Array[] = [];
+  /** The last time, and what it is made of. */
+  #ns = 0n;
+  #seconds = 0;
+  #nanoseconds = 0;
 
   /** How many operations there are. */
   get operations(): number {
@@ -78,16 +82,18 @@ export class FileBatch {
     this.#u32(this.#strings.push(pathname) - 1);
   }
 
-  /** Writes all of the bytes. */
-  pwrite(bytes: Uint8Array, offset: number): void {
+  /** Writes all of the bytes from `start` on, or `length` of them: no view of that part is needed, which would be garbage. */
+  pwrite(bytes: Uint8Array, offset: number, start: number = 0, length: number = bytes.length - start): void {
+    if (start < 0 || length < 0 || start + length > bytes.length)
+      throw new RangeError(`no ${String(length)} bytes from ${String(start)} on in ${String(bytes.length)}`);
     this.#begin(PWRITE);
-    this.#slice(bytes);
-    this.#i64(BigInt(offset));
+    this.#slice(bytes, start, length);
+    this.#i64(offset);
   }
 
   ftruncate(size: number): void {
     this.#begin(FTRUNCATE);
-    this.#i64(BigInt(size));
+    this.#i64(size);
   }
 
   fchown(owner: number, group: number): void {
@@ -104,16 +110,13 @@ export class FileBatch {
   fsetxattr(name: string, value: Uint8Array): void {
     this.#begin(FSETXATTR);
     this.#u32(this.#strings.push(name) - 1);
-    this.#slice(value);
+    this.#slice(value, 0, value.length);
   }
 
   futimens(times: { readonly atimeNs: bigint; readonly mtimeNs: bigint }): void {
     this.#begin(FUTIMENS);
-    for (const ns of [times.atimeNs, times.mtimeNs]) {
-      const [seconds, nanoseconds] = splitNs(ns);
-      this.#i64(seconds);
-      this.#u32(nanoseconds);
-    }
+    this.#time(times.atimeNs);
+    this.#time(times.mtimeNs);
   }
 
   /** Writes all of the file system that the descriptor is on to its disk. */
@@ -148,16 +151,30 @@ export class FileBatch {
     this.#length = this.#program.writeUInt32LE(value, this.#length);
   }
 
-  #i64(value: bigint): void {
-    this.#length = this.#program.writeBigInt64LE(value, this.#length);
+  /** A safe integer, in two halves: each step of a calculation with a `bigint` makes one more. */
+  #i64(value: number): void {
+    this.#u32(value >>> 0);
+    this.#length = this.#program.writeInt32LE(Math.floor(value / 2 ** 32), this.#length);
+  }
+
+  /** Files of one package mostly have one time, and their two times are mostly the same. */
+  #time(ns: bigint): void {
+    if (ns !== this.#ns) {
+      const [seconds, nanoseconds] = splitNs(ns);
+      this.#ns = ns;
+      this.#seconds = Number(seconds);
+      this.#nanoseconds = nanoseconds;
+    }
+    this.#i64(this.#seconds);
+    this.#u32(this.#nanoseconds);
   }
 
   /** Slices of the same memory in a row are handed over as one. */
-  #slice(bytes: Uint8Array): void {
+  #slice(bytes: Uint8Array, start: number, length: number): void {
     if (this.#data.at(-1)?.buffer !== bytes.buffer) this.#data.push(new Uint8Array(bytes.buffer));
     this.#u32(this.#data.length - 1);
-    this.#u32(bytes.byteOffset);
-    this.#u32(bytes.length);
+    this.#u32(bytes.byteOffset + start);
+    this.#u32(length);
   }
 }
 

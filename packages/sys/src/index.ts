@@ -3,6 +3,7 @@ export type { SysError } from './errors.ts';
 export * from './file.ts';
 export { FileBatch, syncfsInPool } from './file-batch.ts';
 export type { BatchPosition, BatchResult } from './file-batch.ts';
+export { mallocTrim } from './memory.ts';
 export * from './mount.ts';
 export * from './process.ts';
 export { readCached } from './read-cached.ts';

@@ -51,7 +51,7 @@ export const describeMade = (parentFd: number, name: string, entry: TarEntry): v
   fchownat(parentFd, name, entry.uid, entry.gid, AT_SYMLINK_NOFOLLOW);
   if (entry.type !== 'symlink') changeMode(parentFd, name, entry.mode);
   const path = `/proc/self/fd/${String(parentFd)}/${name}`;
-  for (const [key, value] of ownXattrs(entry)) lsetxattr(path, key, value);
+  if (entry.xattrs.size > 0) for (const [key, value] of ownXattrs(entry)) lsetxattr(path, key, value);
   if (entry.type !== 'directory') utimensat(parentFd, name, timesOf(entry), AT_SYMLINK_NOFOLLOW);
 };
 

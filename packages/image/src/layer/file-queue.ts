@@ -5,6 +5,7 @@ import { FileBatch, type SysError } from '@tsc/sys';
 import type { TarEntry } from '../tar/entry.ts';
 import { describeFile } from './attributes.ts';
 import { ONE_COMPONENT, type TreePlace } from './directory-tree.ts';
+import { giveBackNowAndThen } from './free-memory.ts';
 
 /** How a file comes into being: exclusively, through no link. */
 export const CREATE: { readonly flags: number; readonly mode: number; readonly resolve: number } = {
@@ -49,6 +50,11 @@ class Batch {
     return this.operations.operations === 0;
   }
 
+  /** How much is written. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** Whether any of it belongs to a file of this name. */
   has({ key }: TreePlace): boolean {
     return this.#keys.has(key);
@@ -73,7 +79,7 @@ class Batch {
   /** Takes as many bytes as there is room for, and says how many. */
   write(chunk: Buffer, offset: number): number {
     const bytes = chunk.copy(this.memory, this.#bytes);
-    this.operations.pwrite(this.memory.subarray(this.#bytes, this.#bytes + bytes), offset);
+    this.operations.pwrite(this.memory, offset, this.#bytes, bytes);
     this.#bytes += bytes;
     return bytes;
   }
@@ -189,6 +195,7 @@ export class FileQueue implements AsyncDisposable {
       file.place.parent[Symbol.dispose]();
     }
     this.#running = undefined;
+    giveBackNowAndThen(batch.bytes);
   }
 
   async #run(batch: Batch): Promise<void> {

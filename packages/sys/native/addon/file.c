@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -196,6 +197,14 @@ SYSCALL(copy_file_range) {
   int in = arg_int(call), out = arg_int(call);
   int64_t length = arg_i64(call);
   return call->bad ? NULL : call_number(call, copy_file_range(in, NULL, out, NULL, (size_t)length, 0));
+}
+
+/* Other C libraries give memory back by themselves, or have no such call. */
+SYSCALL(malloc_trim) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return call_void(call, 0);
 }
 
 SYSCALL(memfd_create) {

@@ -26,7 +26,8 @@
               X(umount2) X(fsopen) X(fsconfig) X(fsmount) X(move_mount) X(open_tree) X(mount_setattr) X(pivot_root)    \
                   X(pidfd_open) X(pidfd_send_signal) X(waitid) X(prctl) X(unshare) X(spawn) X(bpf_prog_load)           \
                       X(bpf_prog_attach) X(socket) X(socket_in_netns) X(socketpair) X(bind) X(listen) X(connect)       \
-                          X(setsockopt) X(getsockopt) X(sendmsg) X(recvmsg) X(shutdown) X(send_file) X(read_cached)
+                          X(setsockopt) X(getsockopt) X(sendmsg) X(recvmsg) X(shutdown) X(send_file) X(read_cached) \
+                              X(malloc_trim)
 
 /* One call from JavaScript. Arguments are read in order; a wrong one leaves a TypeError pending and sets `bad`. */
 struct call {
