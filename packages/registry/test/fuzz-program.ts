@@ -1,7 +1,9 @@
-import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { equal } from 'node:assert/strict';
+import { mkdtempDisposable, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { openFileSystemStorage } from '../src/index.ts';
 import { fuzz } from './fuzz.ts';
 import { startHostileTarget } from './hostile-registry.ts';
 import { expectOnlyRoot, expectSound, FUZZ_LIMITS, SECRET } from './fuzz-check.ts';
@@ -22,4 +24,10 @@ process.stdout.write(
 );
 await expectOnlyRoot(join(dir.path, 'outside'));
 await expectSound(target, rootDir);
+await using storage = await openFileSystemStorage(rootDir);
+await storage.removeStaleUploads(0);
+await storage.collectGarbage(0);
+const { unlinkedBlobs, removedBlobs } = await storage.collectGarbage(0);
+equal(unlinkedBlobs + removedBlobs, 0);
+equal((await readdir(join(rootDir, 'uploads'))).length, 0);
 process.stdout.write('its store is whole and clean\n');
