@@ -15,10 +15,10 @@ export const CREATE: { readonly flags: number; readonly mode: number; readonly r
 };
 
 /** A batch goes when it has this much, or as little as `IDLE_*` when the thread has nothing to do. */
-const FULL_BYTES = 256 * 1024;
-const FULL_OPERATIONS = 128;
+const FULL_BYTES = 512 * 1024;
+const FULL_OPERATIONS = 256;
 const IDLE_BYTES = 128 * 1024;
-const IDLE_OPERATIONS = 64;
+const IDLE_OPERATIONS = 128;
 
 /** A regular file on its way to the disk. */
 export interface QueuedFile {

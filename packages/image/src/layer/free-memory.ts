@@ -1,7 +1,7 @@
 import { mallocTrim } from '@tsc/sys';
 
-/** In which the buffers of a transfer are allocated and freed some fifty times. */
-const EVERY_BYTES = 16 * 1024 ** 2;
+/** In which the buffers of a transfer have been allocated and freed a hundred times. */
+const EVERY_BYTES = 32 * 1024 ** 2;
 /** Of all time, at most one part in so many goes into it. */
 const TIME_SHARE = 100;
 
