@@ -71,7 +71,7 @@ export async function expectFacts(storage: RegistryStorage, facts: readonly Fact
   for (const fact of facts) expect(await lookAt(storage, fact)).toEqual(fact);
 }
 
-/** Whatever can be read is whole, and whatever is listed can be read. */
+/** Whatever can be read is whole, and whatever is listed can be read; of tags see below. */
 export async function expectWhole(storage: RegistryStorage): Promise<void> {
   for await (const { digest } of storage.listContents()) {
     expect([digest, await storage.verifyContent(digest)]).toEqual([digest, 'intact']);
@@ -88,6 +88,12 @@ export async function expectWhole(storage: RegistryStorage): Promise<void> {
         );
       }
     }
+  }
+}
+
+/** No tag leads nowhere. While a manifest is deleted its tags do, and when that is broken off until the next collection. */
+async function expectTagged(storage: RegistryStorage): Promise<void> {
+  for (const name of (await storage.listRepositories({ limit: undefined, after: undefined })).entries) {
     const { entries: tags } = await storage.listTags(name, { limit: undefined, after: undefined });
     for (const tag of tags) await storage.readManifest(name, await storage.resolveTag(name, tag));
   }
@@ -99,4 +105,5 @@ export async function expectNoOrphans(storage: RegistryStorage, rootDir: string)
   await storage.collectGarbage(0);
   expect(await storage.collectGarbage(0)).toMatchObject({ unlinkedBlobs: 0, removedBlobs: 0, removedBytes: 0 });
   expect(await readdir(join(rootDir, 'uploads'))).toEqual([]);
+  await expectTagged(storage);
 }

@@ -120,14 +120,17 @@ async function writeWithTags(rootDir: string, name: string, manifest: NewManifes
 }
 
 /**
- * The manifest goes first, and with it all: what a process that dies leaves are tags that lead nowhere, which garbage
- * collection removes.
+ * The manifest goes first, and with it all: what a process that dies leaves are tags that lead nowhere, which the next try or
+ * garbage collection removes.
  *
  * @throws {@link RegistryError} `MANIFEST_UNKNOWN`
  */
 export async function removeRecord(rootDir: string, key: ManifestKey): Promise<void> {
   const path = manifestFile(rootDir, key.name, key.digest);
-  const { subject } = await readRecord(rootDir, key);
+  const { subject } = await readRecord(rootDir, key).catch(async (error: unknown) => {
+    await removeTagsOf(rootDir, key);
+    throw error;
+  });
   if ((await unlessMissing(unlink(path).then(() => true))) === undefined) throw manifestUnknown(key.digest);
   await syncDir(dirname(path));
   await removeTagsOf(rootDir, key);
