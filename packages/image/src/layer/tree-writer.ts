@@ -4,8 +4,8 @@ import { hasCode, isSysError, linkat, mkdirat, mknodat, openat2, symlinkat, type
 
 import { ImageError, isImageError, quote } from '../errors.ts';
 import type { TarEntry, TarSink } from '../tar/entry.ts';
-import { describeMade, describeOpen, timesOf, type Times } from './attributes.ts';
-import { setDirectoryTimes } from './directory-times.ts';
+import { describeMade, describeOpen, timesOf } from './attributes.ts';
+import { DirectoryTimes } from './directory-times.ts';
 import {
   DirectoryTree,
   isDirectory,
@@ -51,7 +51,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
   readonly #paths: MemberPaths;
   readonly #options: TreeWriterOptions;
   /** Directories get their times last, when nothing is put into them any more. */
-  readonly #directoryTimes = new Map<string, Times>();
+  readonly #directoryTimes = new DirectoryTimes();
   #entries = 0;
 
   /** `rootFd` stays the caller's. */
@@ -94,11 +94,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
     await this.#queue.settle();
     this.#tree.forget();
     try {
-      await setDirectoryTimes({
-        rootFd: this.#tree.root.fd,
-        resolve: this.#tree.resolve,
-        times: this.#directoryTimes,
-      });
+      await this.#directoryTimes.set({ rootFd: this.#tree.root.fd, resolve: this.#tree.resolve });
     } catch (error) {
       throw failed(error, '.');
     }
@@ -156,7 +152,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
   #made(entry: TarEntry, place: TreePlace): void {
     if (entry.type === 'directory' || entry.type === 'symlink') this.#tree.add(place);
     describeMade(place.parent.fd, place.name, entry);
-    if (entry.type === 'directory') this.#directoryTimes.set(splitPath(entry.name).join('/'), timesOf(entry));
+    if (entry.type === 'directory') this.#directoryTimes.add(entry.name, timesOf(entry));
   }
 
   /** `./`, which many archives start with. */
@@ -165,7 +161,7 @@ export class TreeWriter implements TarSink, AsyncDisposable {
       throw new ImageError('LAYER_INVALID', `${quote(entry.name)} names the root, which must be a directory`);
     if (this.#plain && this.#options.applyRoot !== true) return;
     describeOpen(this.#tree.root.fd, entry);
-    this.#directoryTimes.set('.', timesOf(entry));
+    this.#directoryTimes.add(entry.name, timesOf(entry));
   }
 
   /** The directory at a path, made with its parents if it is missing. */

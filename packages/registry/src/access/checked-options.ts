@@ -1,5 +1,17 @@
 import { RegistryConfigError } from '../errors.ts';
-import { anyText, atLeast, fieldsOf, flag, listOf, mapOf, oneOf, refuse, safeUrl, text, token } from '../option-checks.ts';
+import {
+  anyText,
+  atLeast,
+  fieldsOf,
+  flag,
+  listOf,
+  mapOf,
+  oneOf,
+  refuse,
+  safeUrl,
+  text,
+  token,
+} from '../option-checks.ts';
 import type { Check } from '../option-checks.ts';
 import type {
   AccessOptions,
