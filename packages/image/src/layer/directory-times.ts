@@ -7,6 +7,9 @@ import { splitPath } from './directory-tree.ts';
 
 const BATCH_DIRECTORIES = 256;
 const INITIAL_DIRECTORIES = 256;
+/** Of each directory: two times, in two numbers each. */
+const NUMBERS = 4;
+const SECOND_NS = 1_000_000_000n;
 /** A directory that a later member replaced has no times to set. */
 const GONE = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);
 
@@ -22,20 +25,24 @@ export interface TimedTree {
  */
 export class DirectoryTimes {
   readonly #names: string[] = [];
-  /** Of each name the time of the last access, and of the last change, in nanoseconds. */
-  #times = new BigInt64Array(2 * INITIAL_DIRECTORIES);
+  /** Seconds and the rest, as 64 bits of nanoseconds end in the year 2262. */
+  #times = new Float64Array(NUMBERS * INITIAL_DIRECTORIES);
 
   /** Notes a directory by the name that its member has; of several with one name the last counts. */
   add(name: string, { atimeNs, mtimeNs }: Times): void {
-    const at = 2 * this.#names.length;
+    const at = NUMBERS * this.#names.length;
     if (at === this.#times.length) {
-      const larger = new BigInt64Array(2 * at);
+      const larger = new Float64Array(2 * at);
       larger.set(this.#times);
       this.#times = larger;
     }
     this.#names.push(name);
-    this.#times[at] = atimeNs;
-    this.#times[at + 1] = mtimeNs;
+    this.#times.set([...split(atimeNs), ...split(mtimeNs)], at);
+  }
+
+  #timesAt(index: number): Times {
+    const [atime = 0, atimeRest = 0, mtime = 0, mtimeRest = 0] = this.#times.subarray(NUMBERS * index);
+    return { atimeNs: join(atime, atimeRest), mtimeNs: join(mtime, mtimeRest) };
   }
 
   /** Sets them all, in the pool. */
@@ -47,13 +54,19 @@ export class DirectoryTimes {
         starts.push(batch.position);
         const path = splitPath(this.#names[at] as string).join('/');
         batch.openat2(rootFd, path === '' ? '.' : path, { flags: constants.O_RDONLY | constants.O_DIRECTORY, resolve });
-        batch.futimens({ atimeNs: this.#times[2 * at] as bigint, mtimeNs: this.#times[2 * at + 1] as bigint });
+        batch.futimens(this.#timesAt(at));
         batch.close();
       }
       await runSkipping(batch, starts);
     }
   }
 }
+
+const split = (ns: bigint): readonly [seconds: number, rest: number] => [
+  Number(ns / SECOND_NS),
+  Number(ns % SECOND_NS),
+];
+const join = (seconds: number, rest: number): bigint => BigInt(seconds) * SECOND_NS + BigInt(rest);
 
 const runSkipping = async (batch: FileBatch, starts: readonly BatchPosition[]): Promise<void> => {
   for (let from: BatchPosition | undefined = starts[0]; from !== undefined;) {
