@@ -1,29 +1,17 @@
-import vm from 'node:vm';
-
-if (vm.SourceTextModule === undefined) {
-  throw new Error('call jest with NODE_OPTIONS="--experimental-vm-modules", as `npm test` does');
-}
-
 // Unit tests live beside the code and need nothing; root tests end in .root.test.ts and run only as root.
 const root = process.env.TSC_TEST_ROOT === '1';
+
+const swc = (syntax) => [
+  '@swc/jest',
+  { jsc: { parser: { syntax }, target: 'esnext', keepClassNames: true }, module: { type: 'es6' } },
+];
 
 export default {
   testEnvironment: 'node',
   extensionsToTreatAsEsm: ['.ts'],
-  transform: {
-    '^.+\\.ts$': [
-      '@swc/jest',
-      {
-        jsc: {
-          parser: { syntax: 'typescript' },
-          target: 'esnext',
-          keepClassNames: true,
-          experimental: { keepImportAttributes: true },
-        },
-        module: { type: 'es6' },
-      },
-    ],
-  },
+  // jose is published as ES modules only, which jest must be given as it is given ours.
+  transform: { '^.+\\.ts$': swc('typescript'), '/node_modules/jose/.+\\.js$': swc('ecmascript') },
+  transformIgnorePatterns: ['/node_modules/(?!(?:.*/)?jose/)'],
   setupFiles: ['<rootDir>/test/suppressed-error.mjs'],
   // Tests read the sources of every package, so that a change is tested without a build in between.
   moduleNameMapper: {

@@ -75,9 +75,7 @@ function test(args) {
   if (!isRoot()) {
     console.log('not root: the tests that make namespaces, mounts, cgroups and links (*.root.test.ts) are left out');
   }
-  // Modules as Node loads them: without this jest makes CommonJS of them, and can't load packages that are modules only.
-  const asModules = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning'];
-  run(node(), [...asModules, join(root, 'node_modules', 'jest', 'bin', 'jest.js'), ...args], { env });
+  run(node(), [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), ...args], { env });
 }
 
 function check() {

@@ -8,7 +8,13 @@ import { describeRoot } from './root.ts';
 
 const root = join(import.meta.dirname, '..');
 /** These need a registry to speak with, and are tested with one in registry-examples.root.test.ts. */
-const testedWithRegistry = ['push-node-app.ts', 'rebase.ts', 'copy-image.ts', 'multi-platform.ts'];
+const testedWithRegistry = [
+  'push-node-app.ts',
+  'rebase.ts',
+  'copy-image.ts',
+  'multi-platform.ts',
+  'registry-in-a-server.ts',
+];
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
 
 /** Runs a program as a stranger would, on the built packages. */

@@ -38,7 +38,7 @@ beforeEach(async () => {
   server = await serveRegistry({
     listen: '127.0.0.1:0',
     rootDir,
-    limits: { stallTimeoutMs: 300 },
+    limits: { stallTimeoutMs: 3000 },
     onFailure: (failure) => failures.push(failure),
     onRequest: (record) => records.push(record),
   });
