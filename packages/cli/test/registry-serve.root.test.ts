@@ -166,5 +166,7 @@ describeRoot('a registry with TLS, accounts and rules, that tsc serves', () => {
     await cli.ok('registry', 'gc', '--root', root, '--grace', '0');
     expect(await cli.ok('registry', 'gc', '--root', root, '--grace', '0')).toContain('Removed blobs: 0\n');
     expect(await cli.ok('registry', 'scrub', '--root', root)).toMatch(/all intact\n$/);
+    const elsewhere = await cli.run(['registry', 'gc', '--root', cli.at('elsewhere')]);
+    expect([elsewhere.code, elsewhere.stderr]).toEqual([1, `tsc: there is no registry in ${cli.at('elsewhere')}\n`]);
   });
 });

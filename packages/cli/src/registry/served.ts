@@ -1,3 +1,6 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+
 import type { RegistryConfiguration, RegistryStorage } from '@tsc/registry';
 
 import { failed } from '../errors.ts';
@@ -36,6 +39,11 @@ export async function openServed(words: ServedWords): Promise<{
   readonly configuration: RegistryConfiguration;
 }> {
   const configuration = await readServed(words);
+  const { rootDir } = configuration.storage;
+  // To serve makes what isn't there; to look after it doesn't.
+  if (rootDir !== undefined && !existsSync(join(rootDir, 'registry.json'))) {
+    throw failed(`there is no registry in ${rootDir}`);
+  }
   const { openConfiguredStorage } = await import('@tsc/registry');
   return { configuration, storage: await openConfiguredStorage(configuration.storage) };
 }

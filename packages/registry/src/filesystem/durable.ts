@@ -132,8 +132,13 @@ export async function makeDurableDir(dir: string): Promise<void> {
     if (errnoOf(error) === 'EEXIST') return;
     if (errnoOf(error) !== 'ENOENT') throw error;
     await makeDurableDir(dirname(dir));
-    await makeDurableDir(dir);
-    return;
+    // Once more, and no more: where no directory can be made, as in /proc, the kernel says the same again.
+    try {
+      await mkdir(dir);
+    } catch (again) {
+      if (errnoOf(again) === 'EEXIST') return;
+      throw again;
+    }
   }
   await syncDir(dirname(dir));
 }

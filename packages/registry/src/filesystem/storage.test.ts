@@ -34,6 +34,10 @@ async function push(storage: RegistryStorage, name: string, text: string): Promi
 }
 
 describe('what only the file system storage has', () => {
+  test('a directory that can not be made is said at once', async () => {
+    await expect(openFileSystemStorage('/proc/registry')).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   test('an upload is taken over from a writer that fell silent, and that one can do no harm when it wakes up', async () => {
     const [asleep, awake] = [
       await openFileSystemStorage(rootDir),

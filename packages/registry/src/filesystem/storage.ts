@@ -1,5 +1,5 @@
-import { mkdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 
 import { RegistryError } from '../errors.ts';
 import type { Digest } from '../names.ts';
@@ -149,7 +149,7 @@ async function pageOfRepositories(rootDir: string, { limit, after }: PageRequest
 }
 
 async function prepare(rootDir: string): Promise<void> {
-  await mkdir(rootDir, { recursive: true });
+  await makeDurableDir(resolve(rootDir));
   for (const dir of [uploadsDir, temporaryDir, blobsDir, repositoriesDir]) await makeDurableDir(dir(rootDir));
   for (const algorithm of ['sha256', 'sha512']) await makeDurableDir(join(blobsDir(rootDir), algorithm));
   const path = join(rootDir, 'registry.json');
