@@ -1,4 +1,4 @@
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -139,6 +139,8 @@ describe('a registry of plain data', () => {
     [{ access: { clientCertificates: {} } }, 'CONFIG_INVALID'],
   ])('is refused with %j', async (more, code) => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'registry-run-'));
-    await expect(runRegistry({ storage: { rootDir: dir.path }, ...more })).rejects.toMatchObject({ code });
+    const rootDir = join(dir.path, 'root');
+    await expect(runRegistry({ storage: { rootDir }, ...more })).rejects.toMatchObject({ code });
+    if (code !== 'CONFIG_FILE_UNREADABLE') expect(await readdir(dir.path)).toEqual([]);
   });
 });

@@ -14,7 +14,7 @@ import { openWebhooks } from '../operation/webhooks.ts';
 import { pageEndpoints } from '../page/endpoints.ts';
 import { openPolicy } from '../policy/rules.ts';
 import type { RegistryEvent, RequestRecord } from '../server/events.ts';
-import { checkCertificates, serveRegistry } from '../server/serve.ts';
+import { checkServed, serveRegistry } from '../server/serve.ts';
 import type { RegistryServer, ServeOptions } from '../server/serve.ts';
 import type { RegistryStorage } from '../storage.ts';
 import { cacheUpstreams, namespacesOf } from '../upstream/cache.ts';
@@ -66,7 +66,7 @@ export async function runRegistry(
   configuration: RegistryConfiguration,
   { writeLog, onNote }: ServiceOptions = {},
 ): Promise<RegistryServer> {
-  checkCertificates(configuration);
+  await checkServed(configuration);
   await using undo = new AsyncDisposableStack();
   const note = (said: ServiceNote): void => onNote?.(said);
   const parts: ServiceParts = {

@@ -80,10 +80,8 @@ export interface RegistryServer extends AsyncDisposable {
  * @example await using server = await serveRegistry({ rootDir: 'registry' });
  */
 export async function serveRegistry(options: ServeOptions): Promise<RegistryServer> {
-  const address = await parseListen(options.listen ?? '127.0.0.1:5000');
-  const { access, tls, plainHttp = false } = options;
-  checkGuards(address, { accounts: access !== undefined, tls: tls !== undefined, plainHttp });
-  checkCertificates(options);
+  const { tls } = options;
+  const address = await checkServed(options);
   await using undo = new AsyncDisposableStack();
   const storage = await openStorage(options);
   const guarded = await openAccess(options, undo);
@@ -113,6 +111,17 @@ export async function serveRegistry(options: ServeOptions): Promise<RegistryServ
   };
 }
 
+/** Refuses what can be refused before anything is opened. @throws {@link RegistryConfigError} */
+export async function checkServed(
+  options: Pick<ServeOptions, 'listen' | 'access' | 'tls' | 'plainHttp'>,
+): Promise<ListenAddress> {
+  const { listen = '127.0.0.1:5000', access, tls, plainHttp = false } = options;
+  const address = await parseListen(listen);
+  checkGuards(address, { accounts: access !== undefined, tls: tls !== undefined, plainHttp });
+  checkCertificates(options);
+  return address;
+}
+
 const isControl = (access: AccessControl | AccessOptions): access is AccessControl => 'authorize' in access;
 
 /**
@@ -120,7 +129,7 @@ const isControl = (access: AccessControl | AccessOptions): access is AccessContr
  *
  * @throws {@link RegistryConfigError} `CONFIG_INVALID`
  */
-export function checkCertificates({ access, tls }: Pick<ServeOptions, 'access' | 'tls'>): void {
+function checkCertificates({ access, tls }: Pick<ServeOptions, 'access' | 'tls'>): void {
   if (tls !== undefined) checkTls(tls);
   const asked = tls?.clientCertificates !== undefined;
   const invalid = (option: string, why: string): RegistryConfigError =>
